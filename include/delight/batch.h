@@ -1,0 +1,79 @@
+/* A batch: tallies by (cell, second of event time), the source positions they
+ * cover, and what ingest has to report. Filled by one thread, sealed, handed
+ * over whole, read and destroyed by another. Knows no windows and no caps.
+ * All memory is the batch's own arena, so it is bounded and freed at once. */
+#pragma once
+
+#include <delight/event.h>
+#include <delight/tally.h>
+
+struct dl_batch;
+
+struct dl_batch_options {
+    size_t bytes_max;     /* of the arena; DL_FULL beyond it. 1 MiB … */
+    int segments;         /* how many segment names are configured, 0..DL_SEGMENTS_MAX */
+    int64_t service_level_threshold_ms;
+    int64_t short_abandon_ms;
+};
+
+/* What an event counts in. A feature cell has feature and segments only. */
+struct dl_cell {
+    struct dl_name touchpoint, stage, journey, feature;
+    struct dl_name segment[DL_SEGMENTS_MAX];
+};
+
+/* One source partition's part: records [from, next) are in this batch. */
+struct dl_batch_source {
+    uint16_t topic;    /* index into the configured topics */
+    int32_t partition;
+    int64_t from, next;
+    int64_t end;       /* the partition's high watermark as last seen; lag = end - next */
+};
+
+/* What ingest counted since the previous batch; adds up. */
+struct dl_ingest_counts {
+    int64_t records, bytes;
+    int64_t accepted[DL_EVENT_TYPES];
+    int64_t retracted;                /* among the accepted */
+    int64_t duplicates;
+    int64_t rejected[DL_REJECTS];
+    int64_t dead_letters;             /* delivered */
+};
+
+/* NULL: out of memory. opened_ms is carried for latency figures only. */
+struct dl_batch *dl_batch_create(const struct dl_batch_options *options, int64_t opened_ms);
+void dl_batch_destroy(struct dl_batch *batch);
+
+/* Counts one event. DL_FULL: the arena has no room and nothing was counted;
+ * seal this batch, open another, add the event there. An event that does not
+ * fit an empty batch cannot be: bytes_max >= 1 MiB holds the largest. */
+DL_MUST_USE enum dl_status dl_batch_add(struct dl_batch *batch, const struct dl_event *event);
+
+/* Extends (or opens) the partition's part to `next`; from is where the batch
+ * began for this partition. DL_FULL: more than 65535 partitions. */
+DL_MUST_USE enum dl_status dl_batch_cover(struct dl_batch *batch, uint16_t topic, int32_t partition, int64_t from,
+                                          int64_t next, int64_t end);
+
+struct dl_ingest_counts *dl_batch_counts(struct dl_batch *batch);
+/* Nothing counted, covered or reported yet. */
+bool dl_batch_empty(const struct dl_batch *batch);
+int64_t dl_batch_opened_ms(const struct dl_batch *batch);
+/* Largest time of an accepted event, INT64_MIN if there is none. */
+int64_t dl_batch_newest_ms(const struct dl_batch *batch);
+size_t dl_batch_bytes(const struct dl_batch *batch);
+
+/* Set by ingest: everything that was in the source at start is in this batch or
+ * an earlier one. */
+void dl_batch_set_caught_up(struct dl_batch *batch);
+bool dl_batch_caught_up(const struct dl_batch *batch);
+
+size_t dl_batch_sources(const struct dl_batch *batch, const struct dl_batch_source **sources);
+
+/* Every (cell, second) with its counters that are not 0, in no order.
+ * second: epoch seconds. counters/values: ascending ids, count of them; cell
+ * and arrays are valid during the call. Stops and returns what on_tally
+ * returns when that is not DL_OK. */
+typedef enum dl_status dl_batch_on_tally(void *context, const struct dl_cell *cell, int64_t second,
+                                         const uint16_t *counters, const int64_t *values, size_t count);
+DL_MUST_USE enum dl_status dl_batch_each(const struct dl_batch *batch, dl_batch_on_tally *on_tally, void *context);
+size_t dl_batch_tallies(const struct dl_batch *batch);

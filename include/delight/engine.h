@@ -1,0 +1,100 @@
+/* The engine: subjects, their windows, and which of them changed. One thread
+ * owns it (the loop). It reads no clock: T is an argument.
+ *
+ *   batch ─► cells ─► subjects (fan-out, caps) ─► panes and totals of every window
+ *                                                     │ dl_engine_advance(T): panes enter and leave
+ *                                                     ▼
+ *                                     views that changed, oldest change first ─► publisher
+ *
+ * A view is one subject in one window. */
+#pragma once
+
+#include <delight/batch.h>
+#include <delight/score.h>
+
+enum { DL_PANES = 60 };
+
+enum dl_kind {
+    DL_KIND_ALL, DL_KIND_JOURNEY, DL_KIND_JOURNEY_STAGE, DL_KIND_STAGE, DL_KIND_TOUCHPOINT, DL_KIND_FEATURE,
+    DL_KINDS
+};
+/* "all", "journey", "journey_stage", "stage", "touchpoint", "feature". */
+const char *dl_kind_name(enum dl_kind kind);
+
+struct dl_engine_options {
+    int windows;                          /* 1..DL_WINDOWS_MAX */
+    int64_t window_ms[DL_WINDOWS_MAX];    /* whole minutes, 1m..400d, no two the same */
+    int segments;
+    struct dl_name segment[DL_SEGMENTS_MAX]; /* names; copied */
+    int64_t subjects_max, touchpoints_max, stages_max, journeys_max, features_max, segment_values_max;
+};
+
+struct dl_engine;
+
+struct dl_subject_info {
+    enum dl_kind kind;
+    int segment;              /* index into the options' segments, -1: none */
+    const char *name;         /* full, encoded: "touchpoint:checkout|tier=vip"; valid while the subject lives */
+    size_t name_bytes;
+    const char *segment_part; /* inside name: "|tier=vip", or its end */
+};
+
+/* Counters since start. */
+struct dl_engine_counts {
+    int64_t late;            /* events older than every window (adds and retractions) */
+    int64_t ahead;           /* events dropped as more than DL_FUTURE_MS ahead of T */
+    int64_t pending;         /* events ahead of T, now, in the shortest window (all subject) */
+    int64_t over_cap[DL_KINDS]; /* tallies that went to __other__, by the kind whose cap was reached */
+    int64_t over_segment_values, over_subjects;
+    int64_t subjects, views, panes; /* now */
+    int64_t bytes;           /* memory held, estimated to 10 % */
+};
+
+/* NULL: out of memory. The options must be valid (asserted). */
+struct dl_engine *dl_engine_create(const struct dl_engine_options *options);
+void dl_engine_destroy(struct dl_engine *engine);
+
+/* Moves to T = now_ms (not before the previous T): pending panes enter, old ones
+ * leave; changed views become dirty. Cost: what enters and leaves. */
+DL_MUST_USE enum dl_status dl_engine_advance(struct dl_engine *engine, int64_t now_ms);
+int64_t dl_engine_now(const struct dl_engine *engine); /* INT64_MIN before the first advance */
+
+/* Counts a batch: each tally in its own pane of every window of every subject;
+ * what is older than a window is not counted in it; what is ahead of T waits in
+ * its own pane. What is more than DL_FUTURE_MS ahead of T is dropped and counted
+ * (ingest rejects it before; this bounds the memory). Advance first.
+ * DL_MEMORY: part of it may have been counted; the caller stops. */
+DL_MUST_USE enum dl_status dl_engine_apply(struct dl_engine *engine, const struct dl_batch *batch);
+
+/* Subjects: ids are small, stable while the subject lives, and used again.
+ * A subject lives while any window holds a pane of it, or while a view of it is
+ * dirty or published (see below). dl_engine_next_subject: the first live id
+ * >= id, or -1. */
+int64_t dl_engine_next_subject(const struct dl_engine *engine, int64_t id);
+void dl_engine_subject(const struct dl_engine *engine, int64_t id, struct dl_subject_info *info);
+int64_t dl_engine_find(const struct dl_engine *engine, const char *name, size_t bytes); /* -1: none */
+
+/* The running total of a view; empty when it has no data. Valid until the next
+ * advance or apply. */
+const struct dl_tally *dl_engine_total(const struct dl_engine *engine, int64_t id, int window);
+/* The tally of one pane, index 0 (oldest) … 59 (T's own); NULL: empty. */
+const struct dl_tally *dl_engine_pane(const struct dl_engine *engine, int64_t id, int window, int index);
+/* Start of pane `index` of a window at T, epoch ms. */
+int64_t dl_engine_pane_start(const struct dl_engine *engine, int window, int index);
+
+/* Dirty views, oldest change first: takes the next one from the queue.
+ * DL_EMPTY: none is left. A view that changes again is queued again, once. */
+DL_MUST_USE enum dl_status dl_engine_take_dirty(struct dl_engine *engine, int64_t *id, int *window);
+void dl_engine_mark_dirty(struct dl_engine *engine, int64_t id, int window);
+void dl_engine_mark_all_dirty(struct dl_engine *engine);
+size_t dl_engine_dirty(const struct dl_engine *engine);
+
+/* What the publisher wrote last for a view, so that it can write differences:
+ * an empty tally is "nothing is there". Kept until the publisher clears it; a
+ * subject is freed when it has no panes, no dirty and no published view. */
+const struct dl_tally *dl_engine_published(const struct dl_engine *engine, int64_t id, int window);
+DL_MUST_USE enum dl_status dl_engine_set_published(struct dl_engine *engine, int64_t id, int window,
+                                                   const struct dl_tally *total);
+void dl_engine_forget_published(struct dl_engine *engine); /* of every view */
+
+void dl_engine_counts(const struct dl_engine *engine, struct dl_engine_counts *counts);

@@ -1,0 +1,79 @@
+/* Bytes to events and scores to bytes. No I/O. */
+#pragma once
+
+#include <delight/catalogue.h>
+#include <delight/engine.h>
+#include <delight/event.h>
+
+struct dl_decode_options {
+    int csat_max;
+    int segments;
+    struct dl_name segment[DL_SEGMENTS_MAX];
+    size_t event_bytes_max;
+    const struct dl_catalogue *catalogue; /* borrowed; NULL: none */
+};
+
+/* A record's header; value NULL when it has none. */
+struct dl_header {
+    const char *key;
+    const char *value;
+    size_t value_bytes;
+};
+
+/* A record as it came. timestamp_ms -1: it has none. */
+struct dl_message {
+    const char *value; /* NULL: a tombstone */
+    size_t value_bytes;
+    int64_t timestamp_ms;
+    const struct dl_header *headers;
+    size_t header_count;
+};
+
+enum { DL_DETAIL_SIZE = 160 };
+
+struct dl_decoder;
+
+/* Copies the options' names. NULL: out of memory. One decoder per thread. */
+struct dl_decoder *dl_decoder_create(const struct dl_decode_options *options);
+void dl_decoder_destroy(struct dl_decoder *decoder);
+
+/* Decodes one record: CloudEvents (structured and binary) or the plain event.
+ * now_ms bounds what a record's own timestamp may claim: event times are held
+ * against min(timestamp, now) + 5 min (INT64_MAX: no bound, and no future_time
+ * without a timestamp). DL_ACCEPTED: *event is whole, its names are valid until the next call. Otherwise
+ * the reason, the first in DESIGN 4's order, and in detail (DL_DETAIL_SIZE
+ * bytes) which field or byte and what was expected, without any value of
+ * customer or id. */
+enum dl_reject dl_decode(struct dl_decoder *decoder, const struct dl_message *message, int64_t now_ms,
+                         struct dl_event *event, char *detail);
+
+/* For `score --strict`: calls on_field for each top-level field of an accepted
+ * plain event that the contract does not know. Borrowed name. */
+typedef void dl_on_unknown_field(void *context, struct dl_name field);
+void dl_decode_unknown_fields(struct dl_decoder *decoder, const struct dl_message *message, dl_on_unknown_field *on_field,
+                              void *context);
+
+/* A growable text; zero-initialised is empty. Allocation failure is remembered
+ * in `failed` so that callers check once, at the end. */
+struct dl_text {
+    char *data;
+    size_t bytes, capacity;
+    bool failed;
+};
+void dl_text_deinit(struct dl_text *text);
+void dl_text_clear(struct dl_text *text);
+void dl_text_add(struct dl_text *text, const char *data, size_t bytes);
+void dl_text_printf(struct dl_text *text, const char *format, ...) DL_PRINTF(2, 3);
+/* Quoted and escaped; bytes must be UTF-8. */
+void dl_text_add_json_string(struct dl_text *text, const char *data, size_t bytes);
+
+/* {"events":3,"nps":33.3333,…}: the fields that have a value, in table order.
+ * as_of is RFC 3339 when rfc3339 is set. */
+void dl_json_scores(struct dl_text *text, const struct dl_scores *scores, bool rfc3339);
+
+/* Trend of one view: {"window_ms":W,"pane_ms":p,"start":[60],"nps":{"value":[60],"n":[60]},…};
+ * a pane without value is null, without data n 0; measures are field ids, those
+ * with n 0 in every pane are left out. */
+DL_MUST_USE enum dl_status dl_json_trend(struct dl_text *text, const struct dl_engine *engine, int64_t id, int window,
+                                         int64_t window_ms, const int *measures, size_t measure_count,
+                                         const struct dl_score_options *options);
