@@ -6,14 +6,8 @@ set -euo pipefail
 umask 077
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-pom=$here/pom.xml
 self=$here/kafka.sh
-version=$(sed -n 's|.*<kafka\.version>\(.*\)</kafka\.version>.*|\1|p' "$pom")
-cache=${DELIGHT_KAFKA_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/delightd/kafka-$version}
-# Another pom gives another folder, so that a running broker never loses its jars.
-jars=$cache/jars-$(sha256sum "$pom" | cut -c1-12)
 java_options=${DELIGHT_KAFKA_JAVA_OPTS:--Xms64m -Xmx768m -XX:+UseSerialGC}
-java=${JAVA_HOME:+$JAVA_HOME/bin/}java
 ports_tried=5
 
 usage() {
@@ -75,59 +69,8 @@ say() { printf 'kafka.sh: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 misuse() { say "$* (see kafka.sh --help)"; exit 2; }
 
-# ---- the cache ----
-
-java_ok() {
-    local line
-    command -v "$java" >/dev/null || { say "no Java: install a JRE, version 17 or newer"; return 1; }
-    line=$("$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1)
-    [[ ${line:-0} -ge 17 ]] || { say "Java ${line:-of unknown version} is too old for Kafka $version: 17 or newer is needed"; return 1; }
-}
-
-available() {
-    java_ok || return 1
-    [[ -d $jars ]] || command -v mvn >/dev/null || {
-        say "Apache Kafka $version is not in $cache, and there is no Maven to fetch it"
-        return 1
-    }
-}
-
-# Two callers at once: the second waits for the first one's lock, then finds the folder. The rename makes it appear whole.
-resolve() {
-    [[ -d $jars ]] && return
-    available || exit 1
-    mkdir -p "$cache"
-    exec 8>"$cache/.lock"
-    flock 8
-    if [[ ! -d $jars ]]; then
-        say "fetching Apache Kafka $version by Maven into $cache (45 MB, only once)"
-        find "$cache" -maxdepth 1 -name '.new.*' -exec rm -rf {} +
-        fetch "$(mktemp -d "$cache/.new.XXXXXX")"
-    fi
-    exec 8>&-
-}
-
-fetch() {
-    local new=$1
-    cp "$pom" "$new/pom.xml"
-    if ! (cd "$new" && mvn -B -q -f pom.xml dependency:copy-dependencies -DincludeScope=runtime \
-        -DoutputDirectory="$new/jars" >"$new/maven.log" 2>&1 8>&- </dev/null); then
-        tail -n 20 "$new/maven.log" >&2
-        rm -rf "$new"
-        die "Maven could not fetch Apache Kafka $version"
-    fi
-    for name in kafka_2.13 kafka-clients kafka-server kafka-tools; do
-        [[ -s $new/jars/$name-$version.jar ]] || { rm -rf "$new"; die "Maven left out $name-$version.jar"; }
-    done
-    mv -T "$new/jars" "$jars"
-    rm -rf "$new"
-}
-
-class_path() {
-    local list
-    printf -v list '%s:' "$jars"/*.jar
-    printf '%s' "${list%:}"
-}
+# shellcheck source=SCRIPTDIR/kafka-cache.sh
+. "$here/kafka-cache.sh"
 
 # ---- ports and processes ----
 
@@ -207,7 +150,7 @@ fact() { sed -n "s/^$1=//p" "$dir/facts"; }
 
 log_tail() { # NODE
     say "last lines of node $1's log:"
-    tail -n 40 "$dir/node-$1/server.log" >&2 || true
+    tail -n 40 "$dir/node-$1/server.log" | cut -c1-300 >&2 || true
 }
 
 write_properties() { # NODE
@@ -243,7 +186,7 @@ format_node() { # NODE
 }
 
 run_java() {
-    "$java" -XX:-UsePerfData -Djava.awt.headless=true -Dlog4j2.configurationFile="$here/log4j2.properties" \
+    "$java" "${archive_option[@]}" -XX:-UsePerfData -Djava.awt.headless=true -Dlog4j2.configurationFile="$here/log4j2.properties" \
         -Ddelightd.level=warn -cp "$(class_path)" "$@"
 }
 
@@ -259,16 +202,20 @@ launch_node() { # NODE
     setsid bash -c 'out=$1; shift
         echo "$$ $(sed "s/.*) //" "/proc/$$/stat" | cut -d" " -f20)" >"$out.new" && mv "$out.new" "$out"
         exec "$@"' kafka-node "$file" \
-        "$java" "${options[@]}" -XX:-UsePerfData -Djava.awt.headless=true -Djava.net.preferIPv4Stack=true \
+        "$java" "${options[@]}" "${archive_option[@]}" -XX:-UsePerfData -Djava.awt.headless=true -Djava.net.preferIPv4Stack=true \
         -Djava.io.tmpdir="$home/tmp" -Dkafka.logs.dir="$home" -Dlog4j2.configurationFile="$here/log4j2.properties" \
         -cp "$(class_path)" kafka.Kafka "$home/server.properties" \
-        >>"$home/server.log" 2>&1 </dev/null 8>&- 9>&- &
+        >>"$home/server.log" 2>&1 </dev/null 8>&- &
+    disown
     while [[ ! -f $file ]]; do sleep 0.01; done
 }
 
 new_log() { tail -c "+$(($(<"$dir/node-$1/log-offset") + 1))" "$dir/node-$1/server.log"; }
 
-bind_failed() { new_log "$1" | grep -qE 'Address already in use|Socket server failed to bind'; }
+# Not grep -q: it would leave its writer with a broken pipe, which pipefail takes for no match.
+logged() { new_log "$1" | grep -E "$2" >/dev/null; }
+
+bind_failed() { logged "$1" 'Address already in use|Socket server failed to bind'; }
 
 # Kafka says it started when the cluster has unfenced it; that clients are answered is asked by an ApiVersions request, which
 # is allowed before authentication.
@@ -286,7 +233,7 @@ answers() { # PORT
 wait_ready() { # NODE DEADLINE
     local port
     port=$(sed -n 's|^advertised.listeners=PLAINTEXT://127.0.0.1:\([0-9]*\).*|\1|p' "$dir/node-$1/server.properties" | head -n 1)
-    until new_log "$1" | grep -q 'Kafka Server started' && answers "$port"; do
+    until logged "$1" 'Kafka Server started' && answers "$port"; do
         if ! alive "$dir/node-$1/pid"; then
             bind_failed "$1" && return 2
             say "node $1 ended while starting"
@@ -327,7 +274,9 @@ launch_cluster() {
         failed=$?
         # Another node may have lost its port while this one waits in vain for the quorum.
         for other in "${node_list[@]}"; do bind_failed "$other" && failed=2; done
-        ((failed == 2)) || for other in "${node_list[@]}"; do log_tail "$other"; done
+        ((failed == 2)) || for other in "${node_list[@]}"; do
+            if [[ $other == "$i" ]] || ! alive "$dir/node-$other/pid"; then log_tail "$other"; fi
+        done
         return "$failed"
     done
 }
@@ -366,7 +315,8 @@ watch_owner() { # PID
     # shellcheck disable=SC2016
     setsid bash -c 'echo "$$ $(sed "s/.*) //" "/proc/$$/stat" | cut -d" " -f20)" >"$1/watch.pid"
         tail --pid="$2" -f /dev/null; exec "$3" stop "$1" --now' kafka-watch "$dir" "$1" "$self" \
-        >/dev/null 2>&1 </dev/null 8>&- 9>&- &
+        >/dev/null 2>&1 </dev/null 8>&- &
+    disown
     while [[ ! -s $dir/watch.pid ]]; do sleep 0.01; done
 }
 
