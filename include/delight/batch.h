@@ -38,6 +38,7 @@ struct dl_ingest_counts {
     int64_t duplicates;
     int64_t rejected[DL_REJECTS];
     int64_t dead_letters;             /* delivered */
+    int64_t lost;                     /* records that were gone before they were read */
 };
 
 /* NULL: out of memory. opened_ms is carried for latency figures only. */

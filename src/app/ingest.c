@@ -1,0 +1,428 @@
+#include "ingest.h"
+
+#include "clocks.h"
+
+#include <delight/dedupe.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    POLL_MS = 5,          /* how long one call into librdkafka may wait */
+    WAIT_MS = 5,          /* between two tries while the ring is full */
+    RECALL_MS = 2000,
+    SETTLE_MS = 100,      /* for the dead letters of a batch before it is put off */
+    PROGRESS_MS = 5000,
+};
+
+struct partition {
+    struct dl_dedupe *dedupe; /* NULL: off, or nothing seen yet */
+    int64_t next;             /* first offset that no batch covers; -1: unknown */
+};
+
+struct topic {
+    struct partition *partitions;
+    size_t partition_count;
+};
+
+struct dl_ingest {
+    struct dl_ingest_options options;
+    struct dl_kafka_source *source;
+    struct dl_deadletter *deadletter;
+    struct dl_decoder *decoder;
+    struct topic *topics;
+    struct dl_batch *open;
+    int64_t delivered_reported; /* dead letters */
+    int64_t now_ms;             /* wall clock, read once per poll: what was fetched is not younger */
+    int64_t progress_ms;        /* when the re-read was last noted */
+    int64_t started_ms;
+    bool caught_up;
+    pthread_t thread;
+    /* The loop writes, ingest reads; nothing else depends on their order. */
+    atomic_bool stop;
+    atomic_int_fast64_t batch_interval_ms;
+    atomic_bool ended;
+};
+
+static struct dl_note_sink *notes_of(const struct dl_ingest *ingest)
+{
+    return ingest->options.source.kafka.notes;
+}
+
+static bool stopping(const struct dl_ingest *ingest)
+{
+    return atomic_load_explicit(&ingest->stop, memory_order_relaxed);
+}
+
+/* ---- Partitions ---- */
+
+static struct partition *partition_at(struct dl_ingest *ingest, uint16_t topic_index, int32_t number)
+{
+    DL_ASSERT(topic_index < ingest->options.source.topic_count && number >= 0);
+    struct topic *topic = &ingest->topics[topic_index];
+    size_t wanted = (size_t)number + 1;
+    if (wanted > topic->partition_count) {
+        struct partition *grown = realloc(topic->partitions, wanted * sizeof *grown);
+        if (grown == NULL)
+            return NULL;
+        for (size_t i = topic->partition_count; i < wanted; i++)
+            grown[i] = (struct partition){.next = -1};
+        topic->partitions = grown;
+        topic->partition_count = wanted;
+    }
+    return &topic->partitions[number];
+}
+
+/* Without memory the counts would be wrong from here on: the process ends and is started again,
+ * which recounts everything. */
+_Noreturn static void out_of_memory(const struct dl_ingest *ingest)
+{
+    dl_note(notes_of(ingest), DL_NOTE_ERROR, "out of memory: leaving, so that a restart can recount");
+    _Exit(70);
+}
+
+/* ---- Batches ---- */
+
+static void open_batch(struct dl_ingest *ingest)
+{
+    ingest->open = dl_batch_create(&ingest->options.batch, dl_monotonic_ms());
+    if (ingest->open == NULL)
+        out_of_memory(ingest);
+}
+
+/* Hands the open batch over when its dead letters are confirmed and the ring has room; otherwise it
+ * stays open and goes on merging. */
+static bool try_hand_over(struct dl_ingest *ingest)
+{
+    if (ingest->deadletter != NULL) {
+        if (dl_deadletter_outstanding(ingest->deadletter) > 0)
+            return false;
+        int64_t delivered = dl_deadletter_delivered(ingest->deadletter);
+        dl_batch_counts(ingest->open)->dead_letters += delivered - ingest->delivered_reported;
+        ingest->delivered_reported = delivered;
+    }
+    if (!ingest->caught_up && dl_kafka_source_caught_up(ingest->source)) {
+        ingest->caught_up = true;
+        dl_batch_set_caught_up(ingest->open);
+    }
+    if (dl_batch_empty(ingest->open))
+        return true;
+    if (dl_ring_push(ingest->options.ring, ingest->open) != DL_OK)
+        return false;
+    open_batch(ingest);
+    ingest->options.on_batch(ingest->options.context);
+    return true;
+}
+
+/* Waits for dead letters or for the loop, whichever is in the way. */
+static void wait_a_little(struct dl_ingest *ingest)
+{
+    if (ingest->deadletter != NULL && dl_deadletter_outstanding(ingest->deadletter) > 0)
+        dl_deadletter_poll(ingest->deadletter, WAIT_MS);
+    else
+        dl_sleep_ms(WAIT_MS);
+}
+
+static void settle_dead_letters(struct dl_ingest *ingest)
+{
+    if (ingest->deadletter == NULL)
+        return;
+    int64_t deadline = dl_monotonic_ms() + SETTLE_MS;
+    while (dl_deadletter_outstanding(ingest->deadletter) > 0 && dl_monotonic_ms() < deadline)
+        dl_deadletter_poll(ingest->deadletter, WAIT_MS);
+}
+
+/* The open batch is at its limit: nothing more is read until it is gone. */
+static void hand_over_or_wait(struct dl_ingest *ingest)
+{
+    while (!try_hand_over(ingest)) {
+        if (stopping(ingest))
+            return;
+        wait_a_little(ingest);
+    }
+}
+
+/* ---- Records ---- */
+
+static void dead_letter(struct dl_ingest *ingest, const struct dl_kafka_record *record, enum dl_reject reason,
+                        const char *detail)
+{
+    dl_batch_counts(ingest->open)->rejected[reason]++;
+    if (ingest->deadletter == NULL) {
+        dl_note(notes_of(ingest), DL_NOTE_WARNING, "not an event: counted, and dropped for want of a dead-letter topic",
+                DL_TEXT("topic", ingest->options.source.topics[record->topic]), DL_NUMBER("partition", record->partition),
+                DL_NUMBER("offset", record->offset), DL_TEXT("reason", dl_reject_word(reason)), DL_TEXT("detail", detail));
+        return;
+    }
+    if (record->offset <= dl_deadletter_recalled(ingest->deadletter, record->topic, record->partition))
+        return; /* an earlier run has sent it */
+    while (dl_deadletter_send(ingest->deadletter, record, dl_reject_word(reason), detail) == DL_FULL) {
+        if (stopping(ingest))
+            return; /* nothing after this record is handed over either: it is read again */
+        dl_deadletter_poll(ingest->deadletter, WAIT_MS);
+    }
+}
+
+static void count_event(struct dl_ingest *ingest, const struct dl_event *event)
+{
+    enum dl_status status = dl_batch_add(ingest->open, event);
+    if (status == DL_FULL) {
+        hand_over_or_wait(ingest);
+        if (stopping(ingest))
+            return;
+        status = dl_batch_add(ingest->open, event);
+    }
+    if (status == DL_MEMORY)
+        out_of_memory(ingest);
+    DL_ASSERT(status == DL_OK);
+    struct dl_ingest_counts *counts = dl_batch_counts(ingest->open);
+    counts->accepted[event->type]++;
+    counts->retracted += event->sign < 0;
+}
+
+static bool is_duplicate(struct dl_ingest *ingest, struct partition *partition, int64_t offset,
+                         const struct dl_event *event)
+{
+    if (ingest->options.dedupe_records == 0)
+        return false;
+    if (partition->dedupe == NULL)
+        partition->dedupe = dl_dedupe_create(ingest->options.dedupe_records);
+    bool duplicate = false;
+    if (partition->dedupe == NULL || dl_dedupe_check(partition->dedupe, offset, event, &duplicate) != DL_OK)
+        out_of_memory(ingest);
+    return duplicate;
+}
+
+static void cover(struct dl_ingest *ingest, struct partition *partition, uint16_t topic, int32_t number, int64_t from,
+                  int64_t next, int64_t end)
+{
+    if (dl_batch_cover(ingest->open, topic, number, from, next, end) != DL_OK)
+        out_of_memory(ingest);
+    partition->next = next;
+}
+
+static void on_record(void *context, const struct dl_kafka_record *record)
+{
+    struct dl_ingest *ingest = context;
+    if (stopping(ingest))
+        return;
+    struct partition *partition = partition_at(ingest, record->topic, record->partition);
+    if (partition == NULL)
+        out_of_memory(ingest);
+
+    struct dl_header headers[64];
+    size_t header_count = record->header_count < 64 ? record->header_count : 64;
+    for (size_t i = 0; i < header_count; i++)
+        headers[i] = (struct dl_header){record->headers[i].key, record->headers[i].value, record->headers[i].value_bytes};
+    const struct dl_message message = {record->value, record->value_bytes, record->timestamp_ms, headers, header_count};
+    struct dl_event event;
+    char detail[DL_DETAIL_SIZE];
+    enum dl_reject reject = dl_decode(ingest->decoder, &message, ingest->now_ms, &event, detail);
+
+    if (record->warm_up) {
+        if (reject == DL_ACCEPTED)
+            (void)is_duplicate(ingest, partition, record->offset, &event);
+        return;
+    }
+    if (reject != DL_ACCEPTED)
+        dead_letter(ingest, record, reject, detail);
+    else if (is_duplicate(ingest, partition, record->offset, &event))
+        dl_batch_counts(ingest->open)->duplicates++;
+    else
+        count_event(ingest, &event);
+    if (stopping(ingest))
+        return;
+    struct dl_ingest_counts *counts = dl_batch_counts(ingest->open);
+    counts->records++;
+    counts->bytes += (int64_t)(record->value_bytes + record->key_bytes);
+    cover(ingest, partition, record->topic, record->partition, partition->next >= 0 ? partition->next : record->offset,
+          record->offset + 1, record->end);
+}
+
+static void on_start(void *context, uint16_t topic, int32_t number, int64_t offset)
+{
+    struct dl_ingest *ingest = context;
+    struct partition *partition = partition_at(ingest, topic, number);
+    if (partition == NULL)
+        out_of_memory(ingest);
+    dl_dedupe_destroy(partition->dedupe);
+    *partition = (struct partition){.next = offset};
+}
+
+static void on_position(void *context, uint16_t topic, int32_t number, int64_t next, int64_t end)
+{
+    struct dl_ingest *ingest = context;
+    struct partition *partition = partition_at(ingest, topic, number);
+    if (partition == NULL)
+        out_of_memory(ingest);
+    if (stopping(ingest))
+        return;
+    cover(ingest, partition, topic, number, partition->next >= 0 ? partition->next : next, next, end);
+}
+
+static void on_loss(void *context, uint16_t topic, int32_t number, int64_t from, int64_t to)
+{
+    struct dl_ingest *ingest = context;
+    (void)topic;
+    (void)number;
+    dl_batch_counts(ingest->open)->lost += to - from;
+}
+
+/* ---- The thread ---- */
+
+static void note_progress(struct dl_ingest *ingest, int64_t now_ms)
+{
+    if (ingest->caught_up || now_ms - ingest->progress_ms < PROGRESS_MS)
+        return;
+    ingest->progress_ms = now_ms;
+    int64_t done, total;
+    dl_kafka_source_progress(ingest->source, &done, &total);
+    if (total <= 0)
+        return;
+    int64_t elapsed_ms = now_ms - ingest->started_ms;
+    int64_t left_s = done > 0 ? (int64_t)((double)elapsed_ms / 1000.0 * (double)(total - done) / (double)done) : -1;
+    dl_note(notes_of(ingest), DL_NOTE_INFO, "re-reading the topics", DL_NUMBER("records", done), DL_NUMBER("of", total),
+            DL_NUMBER("percent", 100 * done / total), DL_NUMBER("seconds_left", left_s));
+}
+
+/* What earlier runs have dead-lettered is asked for until Kafka answers. */
+static void recall_dead_letters(struct dl_ingest *ingest)
+{
+    if (ingest->deadletter == NULL)
+        return;
+    while (!stopping(ingest)) {
+        enum dl_status status = dl_deadletter_recall(ingest->deadletter, ingest->options.source.start_ms, RECALL_MS);
+        if (status == DL_OK)
+            return;
+        if (status == DL_REFUSED) {
+            dl_note(notes_of(ingest), DL_NOTE_WARNING,
+                    "the dead-letter topic may not be read: what is read again is dead-lettered again; allow READ on it",
+                    DL_TEXT("topic", ingest->options.dead_letter_topic));
+            return;
+        }
+        wait_a_little(ingest);
+    }
+}
+
+static void drain(struct dl_ingest *ingest)
+{
+    int64_t deadline = dl_monotonic_ms() + ingest->options.shutdown_timeout_ms;
+    while (!try_hand_over(ingest) && dl_monotonic_ms() < deadline)
+        wait_a_little(ingest);
+}
+
+static void *run(void *context)
+{
+    struct dl_ingest *ingest = context;
+    recall_dead_letters(ingest);
+    ingest->started_ms = ingest->progress_ms = dl_monotonic_ms();
+    while (!stopping(ingest)) {
+        ingest->now_ms = dl_wall_ms();
+        dl_kafka_source_poll(ingest->source, POLL_MS);
+        if (ingest->deadletter != NULL)
+            dl_deadletter_poll(ingest->deadletter, 0);
+        int64_t now_ms = dl_monotonic_ms();
+        if (now_ms - dl_batch_opened_ms(ingest->open) >=
+            atomic_load_explicit(&ingest->batch_interval_ms, memory_order_relaxed)) {
+            /* Dead letters of this batch are on their way: a moment for them, so that a steady
+             * trickle of rejects cannot put the hand-over off for ever. */
+            settle_dead_letters(ingest);
+            (void)try_hand_over(ingest);
+        }
+        note_progress(ingest, now_ms);
+    }
+    drain(ingest);
+    /* Release: whoever sees it may join at once and read everything. */
+    atomic_store_explicit(&ingest->ended, true, memory_order_release);
+    ingest->options.on_batch(ingest->options.context);
+    return NULL;
+}
+
+static void destroy(struct dl_ingest *ingest)
+{
+    if (ingest->source != NULL)
+        dl_kafka_source_destroy(ingest->source);
+    if (ingest->deadletter != NULL)
+        dl_deadletter_destroy(ingest->deadletter, 0);
+    dl_decoder_destroy(ingest->decoder);
+    dl_batch_destroy(ingest->open);
+    for (size_t i = 0; ingest->topics != NULL && i < ingest->options.source.topic_count; i++) {
+        for (size_t j = 0; j < ingest->topics[i].partition_count; j++)
+            dl_dedupe_destroy(ingest->topics[i].partitions[j].dedupe);
+        free(ingest->topics[i].partitions);
+    }
+    free(ingest->topics);
+    free(ingest);
+}
+
+static enum dl_status connect_kafka(struct dl_ingest *ingest)
+{
+    const struct dl_ingest_options *options = &ingest->options;
+    const struct dl_kafka_callbacks callbacks = {on_record, on_start, on_position, on_loss, ingest};
+    enum dl_status status = dl_kafka_source_create(&options->source, &callbacks, &ingest->source);
+    if (status != DL_OK || options->dead_letter_topic == NULL)
+        return status;
+    const struct dl_deadletter_options deadletter = {options->source.kafka, options->dead_letter_topic,
+                                                     options->source.topics, options->source.topic_count};
+    return dl_deadletter_create(&deadletter, &ingest->deadletter);
+}
+
+/* Signals are the loop's: a new thread inherits a mask that blocks them all. */
+static enum dl_status start_thread(struct dl_ingest *ingest)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int fault = pthread_create(&ingest->thread, NULL, run, ingest);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return fault == 0 ? DL_OK : DL_MEMORY;
+}
+
+enum dl_status dl_ingest_start(struct dl_ingest **result, const struct dl_ingest_options *options)
+{
+    struct dl_ingest *ingest = calloc(1, sizeof *ingest);
+    if (ingest == NULL)
+        return DL_MEMORY;
+    ingest->options = *options;
+    atomic_init(&ingest->stop, false);
+    atomic_init(&ingest->ended, false);
+    atomic_init(&ingest->batch_interval_ms, options->batch_interval_ms);
+    ingest->topics = calloc(options->source.topic_count, sizeof *ingest->topics);
+    ingest->decoder = dl_decoder_create(&options->decode);
+    ingest->open = dl_batch_create(&options->batch, dl_monotonic_ms());
+    enum dl_status status = DL_MEMORY;
+    if (ingest->topics != NULL && ingest->decoder != NULL && ingest->open != NULL)
+        status = connect_kafka(ingest);
+    if (status == DL_OK)
+        status = start_thread(ingest);
+    if (status != DL_OK) {
+        destroy(ingest);
+        return status;
+    }
+    *result = ingest;
+    return DL_OK;
+}
+
+void dl_ingest_stop(struct dl_ingest *ingest)
+{
+    atomic_store_explicit(&ingest->stop, true, memory_order_relaxed);
+}
+
+bool dl_ingest_ended(const struct dl_ingest *ingest)
+{
+    return atomic_load_explicit(&ingest->ended, memory_order_acquire);
+}
+
+void dl_ingest_join(struct dl_ingest *ingest)
+{
+    pthread_join(ingest->thread, NULL);
+    destroy(ingest);
+}
+
+void dl_ingest_set_batch_interval(struct dl_ingest *ingest, int64_t batch_interval_ms)
+{
+    atomic_store_explicit(&ingest->batch_interval_ms, batch_interval_ms, memory_order_relaxed);
+}

@@ -1,0 +1,38 @@
+/* The ingest thread: records in, sealed batches out. It owns the source, the
+ * decoder, the duplicates, the dead letters and the open batch; the ring and a
+ * wake-up are all that the loop sees of it. */
+#pragma once
+
+#include "codec.h"
+#include "kafka.h"
+
+#include <delight/batch.h>
+#include <delight/ring.h>
+
+struct dl_ingest;
+
+struct dl_ingest_options {
+    struct dl_kafka_source_options source;
+    const char *dead_letter_topic;   /* NULL: rejects are counted and noted only */
+    struct dl_decode_options decode;
+    struct dl_batch_options batch;
+    int64_t batch_interval_ms;
+    int64_t dedupe_records;          /* 0: off */
+    int64_t shutdown_timeout_ms;     /* for outstanding dead letters */
+    struct dl_ring *ring;            /* of struct dl_batch *; ingest is its producer */
+    void (*on_batch)(void *context); /* ingest thread: something was pushed, or ingest has ended */
+    void *context;
+};
+
+/* Starts the thread. What the options point to outlives it.
+ * DL_INVALID: Kafka refuses a property (noted). */
+DL_MUST_USE enum dl_status dl_ingest_start(struct dl_ingest **ingest, const struct dl_ingest_options *options);
+
+/* Loop thread. Asks it to seal what is open and end; on_batch tells when. */
+void dl_ingest_stop(struct dl_ingest *ingest);
+bool dl_ingest_ended(const struct dl_ingest *ingest);
+/* Waits for the thread (at once after dl_ingest_ended) and frees it. */
+void dl_ingest_join(struct dl_ingest *ingest);
+
+/* Any thread; holds from the next batch on. */
+void dl_ingest_set_batch_interval(struct dl_ingest *ingest, int64_t batch_interval_ms);
