@@ -26,7 +26,7 @@ enum dl_status {
 const char *dl_status_text(enum dl_status status);
 
 #define DL_MUST_USE __attribute__((warn_unused_result))
-#define DL_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define DL_PRINTF(format_, first_) __attribute__((__format__(__printf__, format_, first_)))
 
 /* Prints the promise that was broken, with its place, to stderr and aborts. */
 _Noreturn void dl_assert_fail(const char *promise, const char *file, int line);
