@@ -47,6 +47,7 @@ struct dl_engine_counts {
     int64_t over_cap[DL_KINDS]; /* tallies that went to __other__, by the kind whose cap was reached */
     int64_t over_segment_values, over_subjects;
     int64_t subjects, views, panes; /* now */
+    int64_t oldest_ms;       /* oldest event second counted since start, epoch ms; INT64_MAX: none */
     int64_t bytes;           /* memory held, estimated to 10 % */
 };
 
