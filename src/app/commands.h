@@ -28,10 +28,3 @@ int dl_command_run(const struct dl_arguments *arguments);
 int dl_command_check(const struct dl_arguments *arguments);
 int dl_command_config(const struct dl_arguments *arguments);
 int dl_command_score(const struct dl_arguments *arguments);
-
-struct dl_config;
-struct dl_note_sink;
-
-/* `check --connect`: asks Kafka and Redis, says what it found on stdout.
- * Whether all was well. */
-int dl_probe(const struct dl_config *config);

@@ -12,7 +12,7 @@
 #include <uv.h>
 #include <yaml.h>
 
-enum option { OPT_SET = 256, OPT_CONNECT, OPT_WINDOWS, OPT_AS_OF, OPT_FORMAT, OPT_STRICT };
+enum long_option { OPT_SET = 256, OPT_CONNECT, OPT_WINDOWS, OPT_AS_OF, OPT_FORMAT, OPT_STRICT };
 
 struct command {
     const char *name;

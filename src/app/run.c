@@ -14,6 +14,7 @@
 #include "settings.h"
 
 #include <delight/clock.h>
+#include <delight/time.h>
 
 #include <inttypes.h>
 #include <stdlib.h>
