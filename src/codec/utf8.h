@@ -1,0 +1,9 @@
+/* UTF-8 as the Unicode Standard defines it (table 3-7). */
+#pragma once
+
+#include <stddef.h>
+
+/* Bytes of the character at text (1 to 4), 0 when what stands there is no
+ * UTF-8: overlong, a surrogate, beyond U+10FFFF, cut off. left: bytes from
+ * there to the end, at least 1. */
+size_t dl_utf8_bytes(const char *text, size_t left);
