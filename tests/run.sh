@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds every preset, runs every test, and ends with "N passed, N failed".
+#   tests/run.sh [--quick]     --quick: release build, unit and end-to-end tests only
+# With CI set, a skipped test is a failure.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+quick=
+case ${1:-} in
+'') ;;
+--quick) quick=yes ;;
+*) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 64 ;;
+esac
+
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+jobs=$(nproc)
+started=$SECONDS
+
+say() { printf '\n== %s (%d s)\n' "$*" $((SECONDS - started)); }
+
+# A step of its own that has no test runner: it passes or fails whole.
+step() {
+    local name=$1
+    shift
+    if "$@" >"$results/step.log" 2>&1; then
+        echo "pass $name" >>"$results/steps"
+    else
+        echo "fail $name" >>"$results/steps"
+        echo "FAILED: $name"
+        tail -n 40 "$results/step.log"
+    fi
+}
+
+build() {
+    say "build $1"
+    step "build $1 without a warning" sh -c "cmake --preset $1 >/dev/null && cmake --build --preset $1 -- -j$jobs"
+}
+
+unit() {
+    say "unit tests, $1"
+    ctest --preset "$1" -j"$jobs" --output-junit "$results/unit-$1.xml" >"$results/ctest.log" 2>&1 ||
+        { grep -v '^ *Start' "$results/ctest.log" | tail -n 80; }
+}
+
+end_to_end() { # preset, pytest arguments
+    local preset=$1
+    shift
+    say "end-to-end tests, $preset"
+    DELIGHTD=$PWD/build/$preset/delightd DELIGHT_LOAD=$PWD/build/release/delight-load DELIGHT_PRESET=$preset \
+        /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs --junitxml "$results/e2e-$preset.xml" tests/e2e "$@"
+}
+
+say "packages"
+deploy/packages.sh build redis test || { echo "0 passed, 1 failed"; exit 1; }
+deploy/packages.sh broker || echo "no Java or Maven: tests that need a real broker are skipped"
+
+export PYTHONDONTWRITEBYTECODE=1
+# Only frames inside librdkafka are excused (it is not built with the sanitizer).
+export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp history_size=4 ${TSAN_OPTIONS:-}"
+export ASAN_OPTIONS="detect_stack_use_after_return=1 ${ASAN_OPTIONS:-}"
+export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp print_suppressions=0 ${LSAN_OPTIONS:-}"
+
+build release
+unit release
+if [ -z "$quick" ]; then
+    for preset in asan-ubsan tsan fuzz; do
+        build $preset
+        unit $preset
+    done
+    say "scripts, unit file"
+    step "shellcheck" sh -c 'shellcheck tests/run.sh tests/broker/*.sh deploy/*.sh .ci/run'
+    step "systemd exposure at most 1.5" tests/unit_exposure.sh
+fi
+end_to_end release
+if [ -z "$quick" ]; then
+    end_to_end asan-ubsan -m 'not release_only'
+    end_to_end tsan -m 'not release_only'
+fi
+
+say "result"
+/usr/bin/python3 tests/summary.py "$results"
