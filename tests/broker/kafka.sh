@@ -36,7 +36,10 @@ options of start:
   --set KEY=VALUE             a line of server.properties, written as it is after the default one; repeatable
   --listener NAME:PROTOCOL    a further listener: SASL_PLAINTEXT, SSL, SASL_SSL or PLAINTEXT; repeatable. Its address is
                               printed as bootstrap_name; configure it by --set listener.name.name.…
-  --scram SPEC                a SCRAM user, as 'SCRAM-SHA-256=[name=alice,password=secret]'; repeatable
+  --scram SPEC                a SCRAM user, as 'SCRAM-SHA-256=[name=alice,password=secret]'; repeatable. Its listener NAME also
+                              wants sasl.enabled.mechanisms=SCRAM-SHA-256 and scram-sha-256.sasl.jaas.config=
+                              'org.apache.kafka.common.security.scram.ScramLoginModule required;' by --set, as below. Clients
+                              with librdkafka before 2.6.1 cannot log in: they repeat a nonce, which Kafka 4 refuses
   --port-file FILE            also write the bootstrap addresses to FILE, once the cluster is ready
   --owner PID                 stop and remove the cluster when that process ends
   --deadline SECONDS          for being ready (default 120)

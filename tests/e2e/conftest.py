@@ -1,0 +1,55 @@
+"""Fixtures of the end-to-end tests; the parts themselves are in harness/."""
+
+import itertools
+import re
+
+import pytest
+
+from harness import Broker, Certificates, RedisServer
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def broker():
+    """One Kafka node for the whole run; a test that stops nodes or needs settings starts a Broker of its own."""
+    with Broker() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """A CA with a server's and a client's certificate."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def redis_server():
+    """An empty Redis of this test's own."""
+    with RedisServer() as running:
+        yield running
+
+
+@pytest.fixture
+def new_topic(broker, request):
+    """A function that creates topics of this test's own: new_topic(partitions=3, config={…}, name="dead") -> its full name.
+
+    create=False only makes up the name. All of them are deleted after the test.
+    """
+    made = []
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", request.node.name)[:80].strip("-")
+
+    def make(partitions=1, config=None, name="topic", create=True):
+        full = f"{stem}-{name}-{next(_numbers)}"
+        made.append(full)
+        return broker.create_topic(full, partitions, config) if create else full
+
+    yield make
+    for name in made:
+        broker.delete_topic(name)
+
+
+@pytest.fixture
+def topic(new_topic):
+    """A topic of this test's own with four partitions."""
+    return new_topic(partitions=4)
