@@ -1,0 +1,287 @@
+#include "kafka_conf.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+/* What delightd promises rests on these; another value would break it silently. */
+struct owned_key {
+    const char *key, *why;
+};
+
+static const struct owned_key owned_keys[] = {
+    {"isolation.level", "only committed records are counted"},
+    {"auto.offset.reset", "lost records are noticed, not skipped"},
+    {"enable.auto.commit", "positions are kept by delightd"},
+    {"auto.commit.enable", "positions are kept by delightd"},
+    {"enable.auto.offset.store", "positions are kept by delightd"},
+    {"enable.partition.eof", "the end of a partition is needed to know what was read"},
+    {"transactional.id", "it is derived from group.id and instance"},
+    {"group.protocol", "the group protocol is chosen by delightd"},
+    {"enable.idempotence", "dead letters are written once and in order"},
+    {"enable.gapless.guarantee", "dead letters are written once and in order"},
+    {"acks", "dead letters are confirmed by all replicas"},
+    {"request.required.acks", "dead letters are confirmed by all replicas"},
+    {"message.timeout.ms", "dead letters are never given up"},
+    {"delivery.timeout.ms", "dead letters are never given up"},
+    {"delivery.report.only.error", "every dead letter's delivery is awaited"},
+    {"log.queue", "logs are served by delightd"},
+    {"enabled_events", "events are served by delightd"},
+    {"opaque", "it cannot be given as text"},
+    {"default_topic_conf", "it cannot be given as text"},
+    {"interceptors", "it cannot be given as text"},
+};
+
+struct setting {
+    const char *key, *value;
+};
+
+/* Unless the user says otherwise. A key that an older librdkafka lacks is left out.
+ *
+ * 2.0.2 looks at a full queue again only after a second, so the thresholds hold
+ * what a second can count: 256 MiB of values or a million records. Later
+ * versions take fetch.queue.backoff.ms. The short fetch.wait.max.ms is how soon
+ * the end of a partition behind a transaction marker is known. */
+static const struct setting consumer_defaults[] = {
+    {"group.id", "delightd"},
+    {"socket.keepalive.enable", "true"},
+    {"queued.min.messages", "1000000"},
+    {"queued.max.messages.kbytes", "262144"},
+    {"fetch.queue.backoff.ms", "20"},
+    {"fetch.wait.max.ms", "200"},
+    {"max.partition.fetch.bytes", "4194304"},
+};
+
+static const struct setting consumer_fixed[] = {
+    {"isolation.level", "read_committed"}, {"auto.offset.reset", "error"},       {"enable.auto.commit", "false"},
+    {"enable.auto.offset.store", "false"}, {"enable.partition.eof", "true"}, {"log.queue", "true"},
+};
+
+/* The topic's own limit decides how large a dead letter may be, not librdkafka's. */
+static const struct setting producer_defaults[] = {
+    {"socket.keepalive.enable", "true"},
+    {"linger.ms", "5"},
+    {"message.max.bytes", "100000000"},
+};
+
+/* Gapless: when a dead letter fails for good, those behind it fail too and are
+ * sent again in order, so that the newest one in the topic stands for all before. */
+static const struct setting producer_fixed[] = {
+    {"enable.idempotence", "true"}, {"enable.gapless.guarantee", "true"},
+    {"acks", "all"},                {"message.timeout.ms", "0"},
+    {"log.queue", "true"},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static bool ends_with(const char *text, const char *tail)
+{
+    size_t text_bytes = strlen(text), tail_bytes = strlen(tail);
+    return text_bytes >= tail_bytes && strcmp(text + text_bytes - tail_bytes, tail) == 0;
+}
+
+/* NULL: the key is the user's. */
+static const char *why_owned(const char *key)
+{
+    for (size_t i = 0; i < COUNT(owned_keys); i++)
+        if (strcmp(owned_keys[i].key, key) == 0)
+            return owned_keys[i].why;
+    if (strncmp(key, "enable.auto.", strlen("enable.auto.")) == 0)
+        return "positions are kept by delightd";
+    if (ends_with(key, "_cb"))
+        return "it cannot be given as text";
+    return NULL;
+}
+
+const char *dl_kafka_conf_value(const struct dl_kafka_options *options, const char *key)
+{
+    for (size_t i = options->property_count; i > 0; i--)
+        if (strcmp(options->properties[i - 1].key, key) == 0)
+            return options->properties[i - 1].value;
+    return NULL;
+}
+
+static enum dl_status set_user(rd_kafka_conf_t *conf, const struct dl_kafka_options *options, char *error, size_t error_size)
+{
+    for (size_t i = 0; i < options->property_count; i++) {
+        const struct dl_kafka_property *property = &options->properties[i];
+        const char *why = why_owned(property->key);
+        if (why) {
+            (void)snprintf(error, error_size, "%s is set by delightd: %s", property->key, why);
+            return DL_INVALID;
+        }
+        char reason[DL_KAFKA_ERROR_SIZE] = "";
+        rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, property->key, property->value, reason, sizeof reason);
+        if (result == RD_KAFKA_CONF_UNKNOWN)
+            (void)snprintf(error, error_size, "%s is not a property of librdkafka %s", property->key, rd_kafka_version_str());
+        else if (result != RD_KAFKA_CONF_OK)
+            (void)snprintf(error, error_size, "%s: %s", property->key, reason);
+        if (result != RD_KAFKA_CONF_OK)
+            return DL_INVALID;
+    }
+    return DL_OK;
+}
+
+static enum dl_status set_ours(rd_kafka_conf_t *conf, const struct setting *settings, size_t count, char *error,
+                               size_t error_size)
+{
+    for (size_t i = 0; i < count; i++) {
+        char reason[DL_KAFKA_ERROR_SIZE] = "";
+        if (rd_kafka_conf_set(conf, settings[i].key, settings[i].value, reason, sizeof reason) == RD_KAFKA_CONF_INVALID) {
+            (void)snprintf(error, error_size, "%s: %s", settings[i].key, reason);
+            return DL_INVALID;
+        }
+    }
+    return DL_OK;
+}
+
+enum dl_status dl_kafka_conf_create(const struct dl_kafka_options *options, enum dl_kafka_role role, rd_kafka_conf_t **conf,
+                                    char *error, size_t error_size)
+{
+    bool consumer = role == DL_KAFKA_CONSUMER;
+    const struct setting client_id = {"client.id", options->instance ? options->instance : "delightd"};
+    rd_kafka_conf_t *made = rd_kafka_conf_new();
+
+    enum dl_status status = set_ours(made, &client_id, 1, error, error_size);
+    if (status == DL_OK)
+        status = consumer ? set_ours(made, consumer_defaults, COUNT(consumer_defaults), error, error_size)
+                          : set_ours(made, producer_defaults, COUNT(producer_defaults), error, error_size);
+    if (status == DL_OK)
+        status = set_user(made, options, error, error_size);
+    if (status == DL_OK)
+        status = consumer ? set_ours(made, consumer_fixed, COUNT(consumer_fixed), error, error_size)
+                          : set_ours(made, producer_fixed, COUNT(producer_fixed), error, error_size);
+    if (status != DL_OK) {
+        rd_kafka_conf_destroy(made);
+        return status;
+    }
+    *conf = made;
+    return DL_OK;
+}
+
+/* A client without brokers connects nowhere, yet librdkafka checks how the
+ * properties go together and loads keys and certificates. */
+static enum dl_status check_role(const struct dl_kafka_options *options, enum dl_kafka_role role, char *error,
+                                 size_t error_size)
+{
+    rd_kafka_conf_t *conf;
+    enum dl_status status = dl_kafka_conf_create(options, role, &conf, error, error_size);
+    if (status != DL_OK)
+        return status;
+    rd_kafka_t *client = dl_kafka_client_create(conf, role, error, error_size);
+    rd_kafka_conf_destroy(conf);
+    if (!client)
+        return DL_INVALID;
+    dl_kafka_client_destroy(client, 1000);
+    return DL_OK;
+}
+
+static bool connects(const char *key)
+{
+    return strcmp(key, "bootstrap.servers") == 0 || strcmp(key, "metadata.broker.list") == 0 ||
+           strncmp(key, "test.mock.", strlen("test.mock.")) == 0;
+}
+
+enum dl_status dl_kafka_check(const struct dl_kafka_options *options, char *error, size_t error_size)
+{
+    const char *servers = dl_kafka_conf_value(options, "bootstrap.servers");
+    if (!servers)
+        servers = dl_kafka_conf_value(options, "metadata.broker.list");
+    if ((!servers || !*servers) && !dl_kafka_conf_value(options, "test.mock.num.brokers")) {
+        (void)snprintf(error, error_size, "bootstrap.servers is missing: where is Kafka?");
+        return DL_INVALID;
+    }
+    struct dl_kafka_property *offline = calloc(options->property_count + 1, sizeof *offline);
+    if (!offline) {
+        (void)snprintf(error, error_size, "out of memory");
+        return DL_MEMORY;
+    }
+    struct dl_kafka_options kept = *options;
+    kept.properties = offline;
+    kept.property_count = 0;
+    for (size_t i = 0; i < options->property_count; i++)
+        if (!connects(options->properties[i].key))
+            offline[kept.property_count++] = options->properties[i];
+
+    enum dl_status status = check_role(&kept, DL_KAFKA_CONSUMER, error, error_size);
+    if (status == DL_OK)
+        status = check_role(&kept, DL_KAFKA_PRODUCER, error, error_size);
+    free(offline);
+    return status;
+}
+
+const char *dl_kafka_version(void)
+{
+    return rd_kafka_version_str();
+}
+
+rd_kafka_t *dl_kafka_client_create(const rd_kafka_conf_t *conf, enum dl_kafka_role role, char *error, size_t error_size)
+{
+    rd_kafka_conf_t *copy = rd_kafka_conf_dup(conf);
+    rd_kafka_t *client =
+        rd_kafka_new(role == DL_KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, copy, error, error_size);
+    if (!client)
+        rd_kafka_conf_destroy(copy);
+    return client;
+}
+
+static void *end_client(void *client)
+{
+    rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    return NULL;
+}
+
+void dl_kafka_client_destroy(rd_kafka_t *client, int wait_ms)
+{
+    pthread_t thread;
+    struct timespec until;
+    if (pthread_create(&thread, NULL, end_client, client) != 0) {
+        end_client(client);
+        return;
+    }
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    int64_t nanoseconds = until.tv_nsec + (int64_t)wait_ms * 1000000;
+    until.tv_sec += (time_t)(nanoseconds / 1000000000);
+    until.tv_nsec = (long)(nanoseconds % 1000000000);
+    if (pthread_timedjoin_np(thread, NULL, &until) == ETIMEDOUT)
+        (void)pthread_detach(thread);
+}
+
+bool dl_kafka_client_is_mock(rd_kafka_t *client)
+{
+    char *id = rd_kafka_clusterid(client, 0);
+    bool mock = id && strncmp(id, "mockCluster", strlen("mockCluster")) == 0;
+    if (id)
+        rd_kafka_mem_free(client, id);
+    return mock;
+}
+
+int64_t dl_kafka_now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t dl_kafka_backoff_ms(unsigned attempt, int64_t base_ms, int64_t max_ms)
+{
+    int64_t full = base_ms;
+    for (unsigned i = 0; i < attempt && full < max_ms; i++)
+        full *= 2;
+    if (full > max_ms)
+        full = max_ms;
+    static _Thread_local uint32_t state;
+    if (state == 0) {
+        struct timespec now;
+        (void)clock_gettime(CLOCK_REALTIME, &now);
+        state = (uint32_t)now.tv_nsec | 1u;
+    }
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^= state << 5;
+    return full / 2 + (int64_t)state % (full / 2 + 1);
+}

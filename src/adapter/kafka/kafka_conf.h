@@ -1,0 +1,38 @@
+/* librdkafka's configuration: the user's properties between our defaults and
+ * what delightd needs to be so. Inside the adapter only. */
+#pragma once
+
+#include "kafka.h"
+
+#include <librdkafka/rdkafka.h>
+
+enum dl_kafka_role { DL_KAFKA_CONSUMER, DL_KAFKA_PRODUCER };
+
+enum { DL_KAFKA_ERROR_SIZE = 512 };
+
+/* The caller owns *conf until rd_kafka_new takes it. DL_INVALID: error says
+ * which key, and why. */
+DL_MUST_USE enum dl_status dl_kafka_conf_create(const struct dl_kafka_options *options, enum dl_kafka_role role,
+                                                rd_kafka_conf_t **conf, char *error, size_t error_size);
+
+/* The last value given for a key, NULL: not given. */
+const char *dl_kafka_conf_value(const struct dl_kafka_options *options, const char *key);
+
+/* A client from a copy of conf, so that it can be made again. Logs, errors and
+ * reports are served on the queue that the caller polls. NULL: error says why. */
+rd_kafka_t *dl_kafka_client_create(const rd_kafka_conf_t *conf, enum dl_kafka_role role, char *error, size_t error_size);
+
+/* Ends a client without waiting for brokers. One that hangs in the resolver
+ * after wait_ms is left to a thread of its own. */
+void dl_kafka_client_destroy(rd_kafka_t *client, int wait_ms);
+
+/* librdkafka's mock cluster cannot look offsets up by time. True once its
+ * metadata is known, and it is one. */
+bool dl_kafka_client_is_mock(rd_kafka_t *client);
+
+/* Monotonic milliseconds. */
+int64_t dl_kafka_now_ms(void);
+
+/* base doubled per attempt up to max, then half of it drawn by lot, so that
+ * clients that failed together do not come back together. */
+int64_t dl_kafka_backoff_ms(unsigned attempt, int64_t base_ms, int64_t max_ms);

@@ -1,0 +1,108 @@
+/* The inside of the source, shared by its files: source.c (life, delivery),
+ * source_lookup.c (which partitions there are, and where they start),
+ * source_assign.c (the client and what it reads), source_retention.c. */
+#pragma once
+
+#include "kafka_conf.h"
+#include "kafka_trouble.h"
+
+enum {
+    DL_KAFKA_HEADERS_MAX = 64,
+    DL_KAFKA_BATCH = 2048, /* records handed out by one poll, at most */
+};
+
+/*          metadata                offsets known             topic gone
+ * (none) ───────────► LOOKUP ──────────────────► READING ───────────────► GONE
+ *                       ▲  offset out of range, fetch stopped │             │
+ *                       └─────────────────────────────────────┴◄────────────┘
+ *                                                                 topic is back   */
+enum dl_kafka_phase { DL_KAFKA_LOOKUP, DL_KAFKA_READING, DL_KAFKA_GONE };
+
+/* Where a look-up starts the partition. */
+enum dl_kafka_begin {
+    DL_KAFKA_BY_TIME, /* at start_ms: it was there at the start */
+    DL_KAFKA_FIRST,   /* at its first record: it came later */
+    DL_KAFKA_RESUME   /* at next, if the topic still holds that */
+};
+
+struct dl_kafka_partition {
+    enum dl_kafka_phase phase;
+    enum dl_kafka_begin begin;
+    bool assigned;    /* the client reads it */
+    bool reached;     /* everything of the start has been delivered */
+    bool progressing; /* counts in progress: begun and target are known */
+    int32_t leader;   /* -1: none now */
+    unsigned attempt;
+    int64_t due_ms;   /* next look-up */
+    int64_t next;     /* next offset; what is below was delivered or is stale */
+    int64_t first;    /* the first offset that counts; below it, warm-up */
+    int64_t begun;    /* where the re-read began */
+    int64_t target;   /* its end at start */
+    int64_t end;      /* high watermark as last seen */
+    int64_t told_next, told_end; /* what on_position said last */
+    uint64_t touched; /* the poll that delivered from it last */
+};
+
+struct dl_kafka_topic {
+    struct dl_kafka_source *source;
+    uint16_t index;
+    char *name;
+    rd_kafka_topic_t *handle; /* of the present client */
+    struct dl_kafka_partition *partitions;
+    int32_t partition_count;
+    bool seen;    /* at least one answer said whether it exists */
+    bool missing; /* noted */
+    bool refused; /* noted */
+    bool unwell;  /* noted: some other error */
+    bool retention_asked;
+    unsigned absences; /* answers in a row that it does not exist */
+    unsigned attempt;
+    int64_t due_ms; /* next metadata request */
+};
+
+struct dl_kafka_source {
+    struct dl_kafka_trouble trouble;
+    struct dl_note_sink *notes;
+    struct dl_kafka_callbacks callbacks;
+    rd_kafka_conf_t *conf;
+    rd_kafka_t *client;
+    rd_kafka_queue_t *queue;
+    rd_kafka_queue_t *admin_queue; /* answers about retention */
+    struct dl_kafka_topic *topics;
+    size_t topic_count;
+    int64_t start_ms, warm_up_records, retention_ms_min;
+    int64_t refresh_ms; /* between looks for new partitions */
+    bool by_time_unknown; /* noted: the cluster cannot look up by time */
+    bool caught_up;
+    unsigned rebuilds;
+    int64_t rebuild_due_ms;
+    int64_t tend_due_ms, ends_due_ms;
+    uint64_t polls;
+    rd_kafka_message_t *messages[DL_KAFKA_BATCH];
+    struct dl_kafka_header headers[DL_KAFKA_HEADERS_MAX];
+};
+
+/* ---- source_assign.c ---- */
+
+/* Makes client, queues and topic handles. DL_INVALID: error says why. */
+DL_MUST_USE enum dl_status dl_kafka_source_open(struct dl_kafka_source *source, char *error, size_t error_size);
+void dl_kafka_source_close(struct dl_kafka_source *source, int wait_ms);
+/* After librdkafka gave the client up: a new one that goes on where this one was. */
+void dl_kafka_source_rebuild(struct dl_kafka_source *source);
+/* Reads the READING partitions of the topic that are not read yet. */
+void dl_kafka_source_assign(struct dl_kafka_topic *topic);
+void dl_kafka_source_unassign(struct dl_kafka_topic *topic, int32_t partition);
+
+/* ---- source_lookup.c ---- */
+
+/* One step of what is due: at most one request, for at most a second. False: nothing is due. */
+bool dl_kafka_source_look_up(struct dl_kafka_source *source, int64_t now_ms);
+/* The partition has to be looked up again, to go on at next. */
+void dl_kafka_source_resume(struct dl_kafka_topic *topic, int32_t partition);
+/* When the next look-up is due, INT64_MAX: none. */
+int64_t dl_kafka_source_look_up_due(const struct dl_kafka_source *source);
+
+/* ---- source_retention.c ---- */
+
+void dl_kafka_source_ask_retention(struct dl_kafka_topic *topic);
+void dl_kafka_source_serve_retention(struct dl_kafka_source *source);

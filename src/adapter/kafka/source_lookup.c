@@ -1,0 +1,396 @@
+#include "kafka_source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* One step may hold up the ingest thread so long, and no longer. */
+static const int64_t step_ms_min = 500, step_ms_max = 1000;
+static const int64_t backoff_ms = 500, backoff_ms_max = 10000;
+/* A topic that is missing is looked for more often than one that fails. */
+static const int64_t missing_ms_max = 4000;
+/* One answer that a topic does not exist may come from a broker that just started. */
+static const unsigned absences_sure = 2;
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* ---- Which partitions there are ---- */
+
+static void later(struct dl_kafka_topic *topic, int64_t max_ms)
+{
+    topic->due_ms = dl_kafka_now_ms() + dl_kafka_backoff_ms(topic->attempt++, backoff_ms, max_ms);
+}
+
+static void topic_gone(struct dl_kafka_topic *topic)
+{
+    struct dl_kafka_source *source = topic->source;
+    later(topic, missing_ms_max);
+    if (++topic->absences < absences_sure)
+        return;
+    if (!topic->missing)
+        dl_note(source->notes, DL_NOTE_WARNING, "a topic does not exist; it is read from its first record once it is created",
+                DL_TEXT("topic", topic->name));
+    topic->missing = true;
+    topic->seen = true;
+    for (int32_t p = 0; p < topic->partition_count; p++) {
+        struct dl_kafka_partition *partition = &topic->partitions[p];
+        dl_kafka_source_unassign(topic, p);
+        partition->phase = DL_KAFKA_GONE;
+        partition->begin = DL_KAFKA_FIRST;
+        partition->reached = true;
+    }
+}
+
+static void topic_refused(struct dl_kafka_topic *topic, const char *reason)
+{
+    later(topic, backoff_ms_max);
+    if (!topic->refused)
+        dl_note(topic->source->notes, DL_NOTE_ERROR,
+                "not allowed to read a topic; retrying (grant Read and Describe on it)", DL_TEXT("topic", topic->name),
+                DL_TEXT("reason", reason));
+    topic->refused = true;
+}
+
+static void topic_unwell(struct dl_kafka_topic *topic, rd_kafka_resp_err_t code)
+{
+    later(topic, missing_ms_max);
+    /* A topic that is being created has no leader for a moment. */
+    if (topic->attempt > 4 && !topic->unwell) {
+        dl_note(topic->source->notes, DL_NOTE_WARNING, "a topic cannot be read now; retrying", DL_TEXT("topic", topic->name),
+                DL_TEXT("reason", rd_kafka_err2str(code)));
+        topic->unwell = true;
+    }
+}
+
+static bool add_partitions(struct dl_kafka_topic *topic, int32_t count)
+{
+    struct dl_kafka_partition *grown = realloc(topic->partitions, (size_t)count * sizeof *grown);
+    if (!grown) {
+        later(topic, backoff_ms_max);
+        return false;
+    }
+    topic->partitions = grown;
+    for (int32_t p = topic->partition_count; p < count; p++)
+        grown[p] = (struct dl_kafka_partition){
+            .phase = DL_KAFKA_LOOKUP,
+            .begin = topic->seen ? DL_KAFKA_FIRST : DL_KAFKA_BY_TIME,
+            .leader = -1,
+            .told_next = -1,
+            .told_end = -1,
+        };
+    if (topic->seen)
+        dl_note(topic->source->notes, DL_NOTE_NOTICE, "new partitions are read from their first record",
+                DL_TEXT("topic", topic->name), DL_NUMBER("from", topic->partition_count), DL_NUMBER("to", count - 1));
+    topic->partition_count = count;
+    return true;
+}
+
+static void topic_there(struct dl_kafka_topic *topic, const rd_kafka_metadata_topic_t *found, int64_t now_ms)
+{
+    struct dl_kafka_source *source = topic->source;
+    int32_t count = found->partition_cnt;
+    if (count > topic->partition_count && !add_partitions(topic, count))
+        return;
+    for (int32_t p = 0; p < topic->partition_count; p++) {
+        struct dl_kafka_partition *partition = &topic->partitions[p];
+        partition->leader = -1;
+        if (p >= count && partition->phase != DL_KAFKA_GONE) { /* made anew with fewer */
+            dl_kafka_source_unassign(topic, p);
+            partition->phase = DL_KAFKA_GONE;
+            partition->begin = DL_KAFKA_RESUME;
+            partition->reached = true;
+        } else if (p < count && partition->phase == DL_KAFKA_GONE) {
+            partition->phase = DL_KAFKA_LOOKUP;
+            partition->due_ms = now_ms;
+        }
+    }
+    for (int32_t i = 0; i < count; i++)
+        if (found->partitions[i].id >= 0 && found->partitions[i].id < count)
+            topic->partitions[found->partitions[i].id].leader = found->partitions[i].leader;
+    if (topic->missing)
+        dl_note(source->notes, DL_NOTE_NOTICE, "a topic that was missing is there", DL_TEXT("topic", topic->name),
+                DL_NUMBER("partitions", count));
+    if (topic->refused || topic->unwell)
+        dl_note(source->notes, DL_NOTE_NOTICE, "a topic can be read again", DL_TEXT("topic", topic->name));
+    topic->seen = true;
+    topic->missing = topic->refused = topic->unwell = false;
+    topic->absences = topic->attempt = 0;
+    /* Jitter, so that many daemons do not ask at once. */
+    topic->due_ms = now_ms + source->refresh_ms - dl_kafka_backoff_ms(0, source->refresh_ms / 4 + 1, source->refresh_ms);
+    if (source->retention_ms_min > 0 && !topic->retention_asked)
+        dl_kafka_source_ask_retention(topic);
+}
+
+static void look_for_partitions(struct dl_kafka_topic *topic)
+{
+    struct dl_kafka_source *source = topic->source;
+    const struct rd_kafka_metadata *found = NULL;
+    int64_t wait_ms = least(step_ms_min << least(topic->attempt, 8), step_ms_max);
+    rd_kafka_resp_err_t code = rd_kafka_metadata(source->client, 0, topic->handle, &found, (int)wait_ms);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        dl_kafka_trouble_silent(&source->trouble, rd_kafka_err2str(code));
+        later(topic, backoff_ms_max);
+        return;
+    }
+    dl_kafka_trouble_answered(&source->trouble);
+    rd_kafka_resp_err_t topic_code =
+        found->topic_cnt > 0 ? found->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    switch (topic_code) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        if (found->topics[0].partition_cnt > 0)
+            topic_there(topic, &found->topics[0], dl_kafka_now_ms());
+        else
+            topic_gone(topic);
+        break;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+        topic_gone(topic);
+        break;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        topic_refused(topic, rd_kafka_err2str(topic_code));
+        break;
+    default:
+        topic_unwell(topic, topic_code);
+        break;
+    }
+    rd_kafka_metadata_destroy(found);
+}
+
+/* ---- Where they start ---- */
+
+/* Answers of one look-up, by place in the list. */
+struct answers {
+    rd_kafka_topic_partition_list_t *low, *end, *hit; /* hit: NULL unless by time */
+};
+
+/* Offset -2 asks for the low, -1 for the high watermark (of committed records), others are times. */
+static rd_kafka_resp_err_t ask(struct dl_kafka_source *source, const rd_kafka_topic_partition_list_t *which, int64_t time,
+                               int64_t until_ms, rd_kafka_topic_partition_list_t **answer)
+{
+    *answer = rd_kafka_topic_partition_list_copy(which);
+    for (int i = 0; i < (*answer)->cnt; i++)
+        (*answer)->elems[i].offset = time;
+    int64_t wait_ms = until_ms - dl_kafka_now_ms();
+    if (wait_ms <= 0)
+        return RD_KAFKA_RESP_ERR__TIMED_OUT;
+    return rd_kafka_offsets_for_times(source->client, *answer, (int)wait_ms);
+}
+
+static void lost(struct dl_kafka_topic *topic, int32_t partition, int64_t from, int64_t to)
+{
+    struct dl_kafka_source *source = topic->source;
+    if (from >= to)
+        return;
+    dl_note(source->notes, DL_NOTE_WARNING, "records were deleted from a topic before they were read",
+            DL_TEXT("topic", topic->name), DL_NUMBER("partition", partition), DL_NUMBER("from", from), DL_NUMBER("to", to),
+            DL_NUMBER("records", to - from));
+    source->callbacks.on_loss(source->callbacks.context, topic->index, partition, from, to);
+}
+
+static void start_at(struct dl_kafka_topic *topic, int32_t p, int64_t first, int64_t next)
+{
+    struct dl_kafka_source *source = topic->source;
+    topic->partitions[p].first = first;
+    topic->partitions[p].next = next;
+    source->callbacks.on_start(source->callbacks.context, topic->index, p, first);
+}
+
+static void begin_by_time(struct dl_kafka_topic *topic, int32_t p, int64_t low, int64_t end, int64_t hit)
+{
+    struct dl_kafka_source *source = topic->source;
+    struct dl_kafka_partition *partition = &topic->partitions[p];
+    int64_t first = least(most(hit, low), end);
+    int64_t warm_up = least(source->warm_up_records, first - low);
+    partition->begun = first - warm_up;
+    partition->target = end;
+    partition->progressing = true;
+    start_at(topic, p, first, first - warm_up);
+}
+
+/* Retention passed over what was not read yet, or the topic was made anew. */
+static void begin_again(struct dl_kafka_topic *topic, int32_t p, int64_t low, int64_t end)
+{
+    struct dl_kafka_partition *partition = &topic->partitions[p];
+    if (partition->next < low && partition->first >= low) {
+        partition->next = low; /* only warm-up is gone */
+    } else if (partition->next < low) {
+        lost(topic, p, most(partition->next, partition->first), low);
+        start_at(topic, p, low, low);
+    } else if (partition->next > end) {
+        dl_note(topic->source->notes, DL_NOTE_WARNING,
+                "a partition's offsets went back: its topic was created anew or truncated; it is read from its first record",
+                DL_TEXT("topic", topic->name), DL_NUMBER("partition", p), DL_NUMBER("position", partition->next),
+                DL_NUMBER("end", end));
+        lost(topic, p, partition->next, partition->end);
+        partition->target = end;
+        partition->end = end;
+        start_at(topic, p, low, low);
+    }
+}
+
+static void begin_reading(struct dl_kafka_topic *topic, int32_t p, int64_t low, int64_t end, int64_t hit)
+{
+    struct dl_kafka_partition *partition = &topic->partitions[p];
+    switch (partition->begin) {
+    case DL_KAFKA_BY_TIME:
+        begin_by_time(topic, p, low, end, hit);
+        break;
+    case DL_KAFKA_FIRST:
+        /* What a deleted topic still held is lost; a new partition had nothing. */
+        lost(topic, p, most(partition->next, partition->first), partition->end);
+        partition->end = end;
+        partition->reached = true;
+        start_at(topic, p, low, low);
+        break;
+    case DL_KAFKA_RESUME:
+        begin_again(topic, p, low, end);
+        break;
+    }
+    partition->phase = DL_KAFKA_READING;
+    partition->begin = DL_KAFKA_RESUME;
+    partition->attempt = 0;
+    partition->end = most(partition->end, end);
+    if (partition->next >= partition->target)
+        partition->reached = true;
+}
+
+static rd_kafka_resp_err_t error_in(const rd_kafka_topic_partition_list_t *list, int i)
+{
+    return list ? list->elems[i].err : RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static void look_up_later(struct dl_kafka_topic *topic, int32_t p, rd_kafka_resp_err_t code)
+{
+    struct dl_kafka_partition *partition = &topic->partitions[p];
+    partition->due_ms = dl_kafka_now_ms() + dl_kafka_backoff_ms(partition->attempt++, backoff_ms, backoff_ms_max);
+    if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        topic_refused(topic, rd_kafka_err2str(code));
+    else if (partition->attempt == 5)
+        dl_note(topic->source->notes, DL_NOTE_WARNING, "the offsets of a partition cannot be looked up; retrying",
+                DL_TEXT("topic", topic->name), DL_NUMBER("partition", p), DL_TEXT("reason", rd_kafka_err2str(code)));
+    /* Most likely its leader has moved: ask who it is. */
+    topic->due_ms = least(topic->due_ms, partition->due_ms);
+}
+
+static void take_answers(struct dl_kafka_topic *topic, const struct answers *answers, rd_kafka_resp_err_t code)
+{
+    for (int i = 0; i < answers->end->cnt; i++) {
+        int32_t p = answers->end->elems[i].partition;
+        rd_kafka_resp_err_t own = code;
+        if (own == RD_KAFKA_RESP_ERR_NO_ERROR)
+            own = error_in(answers->end, i);
+        if (own == RD_KAFKA_RESP_ERR_NO_ERROR)
+            own = error_in(answers->low, i);
+        if (own == RD_KAFKA_RESP_ERR_NO_ERROR)
+            own = error_in(answers->hit, i);
+        if (own != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            look_up_later(topic, p, own);
+            continue;
+        }
+        int64_t low = answers->low->elems[i].offset, end = answers->end->elems[i].offset;
+        int64_t hit = low;
+        if (answers->hit) /* no record so young: the end that was asked before */
+            hit = answers->hit->elems[i].offset < 0 ? end : answers->hit->elems[i].offset;
+        begin_reading(topic, p, low, most(low, end), hit);
+    }
+}
+
+/* The end is asked first: a record that comes between the questions is then
+ * found by its time, or lies behind that end, and is read either way. */
+static void look_up_offsets(struct dl_kafka_topic *topic, const rd_kafka_topic_partition_list_t *which, unsigned attempt)
+{
+    struct dl_kafka_source *source = topic->source;
+    struct answers answers = {0};
+    int64_t until_ms = dl_kafka_now_ms() + least(step_ms_min << least(attempt, 8), step_ms_max);
+    bool by_time = source->start_ms >= 0;
+    if (by_time && dl_kafka_client_is_mock(source->client)) {
+        if (!source->by_time_unknown)
+            dl_note(source->notes, DL_NOTE_WARNING,
+                    "a mock cluster cannot look offsets up by time; reading topics from the beginning", DL_TEXT("topic", topic->name));
+        source->by_time_unknown = true;
+        by_time = false;
+    }
+    rd_kafka_resp_err_t code = ask(source, which, RD_KAFKA_OFFSET_END, until_ms, &answers.end);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        code = ask(source, which, RD_KAFKA_OFFSET_BEGINNING, until_ms, &answers.low);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && by_time)
+        code = ask(source, which, source->start_ms, until_ms, &answers.hit);
+    take_answers(topic, &answers, code);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        dl_kafka_source_assign(topic);
+    rd_kafka_topic_partition_list_destroy(answers.end);
+    if (answers.low)
+        rd_kafka_topic_partition_list_destroy(answers.low);
+    if (answers.hit)
+        rd_kafka_topic_partition_list_destroy(answers.hit);
+}
+
+static bool due(const struct dl_kafka_partition *partition, int64_t now_ms)
+{
+    return partition->phase == DL_KAFKA_LOOKUP && partition->leader >= 0 && partition->due_ms <= now_ms;
+}
+
+/* Partitions are asked leader by leader: one that is away holds up only its own. */
+static bool look_up_some(struct dl_kafka_topic *topic, int64_t now_ms)
+{
+    int32_t p = 0;
+    while (p < topic->partition_count && !due(&topic->partitions[p], now_ms))
+        p++;
+    if (p == topic->partition_count)
+        return false;
+    const int32_t leader = topic->partitions[p].leader;
+    const unsigned attempt = topic->partitions[p].attempt;
+    rd_kafka_topic_partition_list_t *which = rd_kafka_topic_partition_list_new(topic->partition_count);
+    for (; p < topic->partition_count; p++) {
+        if (!due(&topic->partitions[p], now_ms) || topic->partitions[p].leader != leader)
+            continue;
+        dl_kafka_source_unassign(topic, p);
+        rd_kafka_topic_partition_list_add(which, topic->name, p);
+    }
+    look_up_offsets(topic, which, attempt);
+    rd_kafka_topic_partition_list_destroy(which);
+    return true;
+}
+
+void dl_kafka_source_resume(struct dl_kafka_topic *topic, int32_t partition)
+{
+    struct dl_kafka_partition *state = &topic->partitions[partition];
+    if (state->phase != DL_KAFKA_READING)
+        return;
+    state->phase = DL_KAFKA_LOOKUP;
+    state->begin = DL_KAFKA_RESUME;
+    state->due_ms = dl_kafka_now_ms() + dl_kafka_backoff_ms(0, 100, 100);
+}
+
+bool dl_kafka_source_look_up(struct dl_kafka_source *source, int64_t now_ms)
+{
+    for (size_t i = 0; i < source->topic_count; i++)
+        if (source->topics[i].due_ms <= now_ms) {
+            look_for_partitions(&source->topics[i]);
+            return true;
+        }
+    for (size_t i = 0; i < source->topic_count; i++)
+        if (!source->topics[i].missing && look_up_some(&source->topics[i], now_ms))
+            return true;
+    return false;
+}
+
+int64_t dl_kafka_source_look_up_due(const struct dl_kafka_source *source)
+{
+    int64_t soonest = INT64_MAX;
+    for (size_t i = 0; i < source->topic_count; i++) {
+        const struct dl_kafka_topic *topic = &source->topics[i];
+        soonest = least(soonest, topic->due_ms);
+        for (int32_t p = 0; p < topic->partition_count; p++)
+            if (topic->partitions[p].phase == DL_KAFKA_LOOKUP && topic->partitions[p].leader >= 0)
+                soonest = least(soonest, topic->partitions[p].due_ms);
+    }
+    return soonest;
+}
