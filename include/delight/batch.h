@@ -47,11 +47,14 @@ void dl_batch_destroy(struct dl_batch *batch);
 
 /* Counts one event. DL_FULL: the arena has no room and nothing was counted;
  * seal this batch, open another, add the event there. An event that does not
- * fit an empty batch cannot be: bytes_max >= 1 MiB holds the largest. */
+ * fit an empty batch cannot be: bytes_max >= 1 MiB holds the largest.
+ * DL_MEMORY: nothing was counted either. */
 DL_MUST_USE enum dl_status dl_batch_add(struct dl_batch *batch, const struct dl_event *event);
 
 /* Extends (or opens) the partition's part to `next`; from is where the batch
- * began for this partition. DL_FULL: more than 65535 partitions. */
+ * began for this partition. Takes no room of bytes_max (40 bytes a partition), so
+ * that an event that was counted can always be covered. DL_FULL: more than 65535
+ * partitions. DL_MEMORY. */
 DL_MUST_USE enum dl_status dl_batch_cover(struct dl_batch *batch, uint16_t topic, int32_t partition, int64_t from,
                                           int64_t next, int64_t end);
 
@@ -70,11 +73,20 @@ bool dl_batch_caught_up(const struct dl_batch *batch);
 
 size_t dl_batch_sources(const struct dl_batch *batch, const struct dl_batch_source **sources);
 
-/* Every (cell, second) with its counters that are not 0, in no order.
- * second: epoch seconds. counters/values: ascending ids, count of them; cell
- * and arrays are valid during the call. Stops and returns what on_tally
+/* The tally of one cell in one second. */
+struct dl_batch_tally {
+    const struct dl_cell *cell;
+    uint32_t cell_number;     /* from 0; tallies with one number have one cell and stand together */
+    int64_t second;           /* epoch seconds */
+    int64_t events;           /* adds plus retractions (of a feature cell: answers) */
+    const uint16_t *counters; /* those that are not 0, in ascending order; none where all cancel out */
+    const int64_t *values;
+    size_t count;
+};
+
+/* Every tally that an event was counted in, cells in the order in which they
+ * came. The tally is valid during the call. Stops and returns what on_tally
  * returns when that is not DL_OK. */
-typedef enum dl_status dl_batch_on_tally(void *context, const struct dl_cell *cell, int64_t second,
-                                         const uint16_t *counters, const int64_t *values, size_t count);
+typedef enum dl_status dl_batch_on_tally(void *context, const struct dl_batch_tally *tally);
 DL_MUST_USE enum dl_status dl_batch_each(const struct dl_batch *batch, dl_batch_on_tally *on_tally, void *context);
 size_t dl_batch_tallies(const struct dl_batch *batch);

@@ -1,0 +1,208 @@
+#include <delight/engine.h>
+
+#include "fanout.h"
+
+#include <stdlib.h>
+
+struct dl_engine {
+    struct dl_windows windows;
+    struct dl_fanout fanout;
+};
+
+const char *dl_kind_name(enum dl_kind kind)
+{
+    static const char *const names[DL_KINDS] = {
+        [DL_KIND_ALL] = "all", [DL_KIND_JOURNEY] = "journey", [DL_KIND_JOURNEY_STAGE] = "journey_stage",
+        [DL_KIND_STAGE] = "stage", [DL_KIND_TOUCHPOINT] = "touchpoint", [DL_KIND_FEATURE] = "feature",
+    };
+    DL_ASSERT(kind < DL_KINDS);
+    return names[kind];
+}
+
+static void assert_valid(const struct dl_engine_options *options)
+{
+    const int64_t minute_ms = 60000;
+    DL_ASSERT(options->windows >= 1 && options->windows <= DL_WINDOWS_MAX);
+    for (int w = 0; w < options->windows; w++) {
+        DL_ASSERT(options->window_ms[w] >= minute_ms && options->window_ms[w] <= 400 * 24 * 60 * minute_ms);
+        DL_ASSERT(options->window_ms[w] % minute_ms == 0);
+        for (int other = 0; other < w; other++)
+            DL_ASSERT(options->window_ms[other] != options->window_ms[w]);
+    }
+    DL_ASSERT(options->segments >= 0 && options->segments <= DL_SEGMENTS_MAX);
+    DL_ASSERT(options->subjects_max >= 0 && options->touchpoints_max >= 0 && options->stages_max >= 0);
+    DL_ASSERT(options->journeys_max >= 0 && options->features_max >= 0 && options->segment_values_max >= 0);
+}
+
+struct dl_engine *dl_engine_create(const struct dl_engine_options *options)
+{
+    assert_valid(options);
+    struct dl_engine *engine = malloc(sizeof *engine);
+    if (engine == NULL)
+        return NULL;
+    dl_fanout_init(&engine->fanout);
+    if (dl_windows_init(&engine->windows, options) != DL_OK) {
+        dl_engine_destroy(engine);
+        return NULL;
+    }
+    return engine;
+}
+
+void dl_engine_destroy(struct dl_engine *engine)
+{
+    if (engine == NULL)
+        return;
+    dl_windows_deinit(&engine->windows);
+    dl_fanout_deinit(&engine->fanout);
+    free(engine);
+}
+
+enum dl_status dl_engine_advance(struct dl_engine *engine, int64_t now_ms)
+{
+    dl_registry_sweep(&engine->windows.registry);
+    return dl_windows_advance(&engine->windows, now_ms);
+}
+
+int64_t dl_engine_now(const struct dl_engine *engine)
+{
+    return engine->windows.now_ms;
+}
+
+enum dl_status dl_engine_apply(struct dl_engine *engine, const struct dl_batch *batch)
+{
+    DL_ASSERT(engine->windows.now_ms != INT64_MIN);
+    dl_registry_sweep(&engine->windows.registry);
+    return dl_fanout_apply(&engine->fanout, &engine->windows, batch);
+}
+
+int64_t dl_engine_next_subject(const struct dl_engine *engine, int64_t id)
+{
+    const struct dl_registry *registry = &engine->windows.registry;
+    for (id = id < 0 ? 0 : id; id < registry->subject_count; id++)
+        if (registry->subjects[id] != NULL)
+            return id;
+    return -1;
+}
+
+void dl_engine_subject(const struct dl_engine *engine, int64_t id, struct dl_subject_info *info)
+{
+    const struct dl_subject *subject = dl_registry_get(&engine->windows.registry, id);
+    *info = (struct dl_subject_info){.kind = subject->key.kind, .segment = subject->key.segment, .name = subject->name,
+                                     .name_bytes = subject->name_bytes,
+                                     .segment_part = subject->name + subject->segment_at};
+}
+
+int64_t dl_engine_find(const struct dl_engine *engine, const char *name, size_t bytes)
+{
+    return dl_registry_find(&engine->windows.registry, name, bytes);
+}
+
+static struct dl_view *view_of(const struct dl_engine *engine, int64_t id, int window)
+{
+    DL_ASSERT(window >= 0 && window < engine->windows.count);
+    return &dl_registry_get(&engine->windows.registry, id)->views[window];
+}
+
+const struct dl_tally *dl_engine_total(const struct dl_engine *engine, int64_t id, int window)
+{
+    return &view_of(engine, id, window)->total;
+}
+
+/* Index of a window's pane at T, counted since 1970. */
+static int64_t pane_index(const struct dl_engine *engine, int window, int index)
+{
+    DL_ASSERT(window >= 0 && window < engine->windows.count && index >= 0 && index < DL_PANES);
+    DL_ASSERT(engine->windows.now_ms != INT64_MIN);
+    return engine->windows.window[window].newest - DL_PANES + 1 + index;
+}
+
+const struct dl_tally *dl_engine_pane(const struct dl_engine *engine, int64_t id, int window, int index)
+{
+    const struct dl_subject *subject = dl_registry_get(&engine->windows.registry, id);
+    const struct dl_pane *pane = dl_windows_pane(&engine->windows, subject, window, pane_index(engine, window, index));
+    return pane == NULL || dl_tally_empty(&pane->tally) ? NULL : &pane->tally;
+}
+
+int64_t dl_engine_pane_start(const struct dl_engine *engine, int window, int index)
+{
+    return pane_index(engine, window, index) * engine->windows.window[window].pane_s * 1000;
+}
+
+enum dl_status dl_engine_take_dirty(struct dl_engine *engine, int64_t *id, int *window)
+{
+    uint32_t subject;
+    if (!dl_windows_take_dirty(&engine->windows, &subject, window))
+        return DL_EMPTY;
+    *id = subject;
+    return DL_OK;
+}
+
+void dl_engine_mark_dirty(struct dl_engine *engine, int64_t id, int window)
+{
+    DL_ASSERT(view_of(engine, id, window) != NULL);
+    dl_windows_mark_dirty(&engine->windows, (uint32_t)id, window);
+}
+
+void dl_engine_mark_all_dirty(struct dl_engine *engine)
+{
+    for (int64_t id = dl_engine_next_subject(engine, 0); id >= 0; id = dl_engine_next_subject(engine, id + 1))
+        for (int w = 0; w < engine->windows.count; w++) {
+            const struct dl_view *view = view_of(engine, id, w);
+            if (!dl_tally_empty(&view->total) || !dl_tally_empty(&view->published))
+                dl_windows_mark_dirty(&engine->windows, (uint32_t)id, w);
+        }
+}
+
+size_t dl_engine_dirty(const struct dl_engine *engine)
+{
+    return engine->windows.dirty;
+}
+
+const struct dl_tally *dl_engine_published(const struct dl_engine *engine, int64_t id, int window)
+{
+    return &view_of(engine, id, window)->published;
+}
+
+enum dl_status dl_engine_set_published(struct dl_engine *engine, int64_t id, int window, const struct dl_tally *total)
+{
+    DL_ASSERT(view_of(engine, id, window) != NULL);
+    return dl_windows_set_published(&engine->windows, (uint32_t)id, window, total);
+}
+
+void dl_engine_forget_published(struct dl_engine *engine)
+{
+    for (int64_t id = dl_engine_next_subject(engine, 0); id >= 0; id = dl_engine_next_subject(engine, id + 1))
+        for (int w = 0; w < engine->windows.count; w++)
+            dl_windows_forget_published(&engine->windows, (uint32_t)id, w);
+}
+
+/* What waits for T in the shortest window. */
+static int64_t pending(const struct dl_engine *engine)
+{
+    int64_t id = dl_engine_find(engine, "all", 3);
+    if (id < 0)
+        return 0;
+    int shortest = 0;
+    for (int w = 1; w < engine->windows.count; w++)
+        if (engine->windows.window[w].pane_s < engine->windows.window[shortest].pane_s)
+            shortest = w;
+    const struct dl_view *view = view_of(engine, id, shortest);
+    int64_t events = 0;
+    for (uint16_t i = view->pane_count; i > 0 && view->panes[i - 1].index > engine->windows.window[shortest].newest; i--)
+        events += dl_tally_get(&view->panes[i - 1].tally, DL_COUNT_EVENTS);
+    return events;
+}
+
+void dl_engine_counts(const struct dl_engine *engine, struct dl_engine_counts *counts)
+{
+    const struct dl_fanout *fanout = &engine->fanout;
+    const struct dl_windows *windows = &engine->windows;
+    *counts = (struct dl_engine_counts){
+        .late = fanout->late, .ahead = fanout->ahead, .pending = pending(engine),
+        .over_segment_values = fanout->over_segment_values, .over_subjects = fanout->over_subjects,
+        .subjects = windows->registry.subjects_live, .views = windows->views, .panes = windows->panes,
+        .bytes = windows->registry.bytes + dl_fanout_bytes(fanout) + dl_block_bytes(sizeof *engine),
+    };
+    for (int kind = 0; kind < DL_KINDS; kind++)
+        counts->over_cap[kind] = fanout->over_cap[kind];
+}

@@ -1,0 +1,125 @@
+/* The registry of subjects and of the names they are made of: caps, ids, full
+ * names, and when a subject may go. Internal to the engine.
+ *
+ *   names  ──(kind, names, segment value)──►  subject ──► a view per window
+ *     └ counted per kind against its cap; a name lives while a subject has it */
+#pragma once
+
+#include <delight/engine.h>
+
+#include "table.h"
+
+/* Spaces of names, each with its own cap: four kinds, then one per segment. */
+enum {
+    DL_SPACE_TOUCHPOINT, DL_SPACE_STAGE, DL_SPACE_JOURNEY, DL_SPACE_FEATURE, DL_SPACE_SEGMENTS,
+    DL_SPACES = DL_SPACE_SEGMENTS + DL_SEGMENTS_MAX
+};
+
+/* More ids than this do not fit the references to views. */
+enum { DL_SUBJECT_IDS_MAX = 1 << 27 };
+#define DL_NO_NAME UINT32_MAX
+#define DL_NO_SUBJECT UINT32_MAX
+
+struct dl_pane {
+    int64_t index; /* floor(time / pane length) */
+    struct dl_tally tally;
+};
+
+/* A subject in a window. */
+struct dl_view {
+    struct dl_tally total;     /* sum of the panes up to T's own */
+    struct dl_tally published;
+    struct dl_pane *panes;     /* ascending; those ahead of T are not in the total yet */
+    uint16_t pane_count, pane_capacity;
+    bool dirty;
+    uint32_t next_dirty;       /* reference of a view: subject * windows + window */
+};
+
+/* Names by their ids; DL_NO_NAME where the kind has none. */
+struct dl_subject_key {
+    uint8_t kind;
+    int8_t segment;
+    uint16_t zero;
+    uint32_t first;  /* touchpoint, stage, journey or feature */
+    uint32_t second; /* the stage of a journey's stage */
+    uint32_t value;  /* of the segment */
+};
+
+struct dl_subject {
+    struct dl_subject_key key;
+    uint32_t panes;     /* of all views */
+    uint32_t dirty;     /* views */
+    uint32_t published; /* views */
+    uint32_t next_gone; /* in the list of those that look free */
+    bool gone;
+    uint16_t name_bytes, segment_at;
+    char *name; /* behind the views, in the same block */
+    struct dl_view views[];
+};
+
+struct dl_named {
+    char *data;
+    uint32_t bytes;
+    uint32_t subjects; /* that have it; also the next free id */
+    uint8_t space;
+    bool used;
+};
+
+struct dl_registry {
+    int windows;
+    struct dl_name segment[DL_SEGMENTS_MAX]; /* owned copies */
+    int segments;
+    int64_t names_max[DL_SPACES];
+    int64_t subjects_max;
+
+    struct dl_named *names; /* by id; the first ids are each space's __other__ */
+    uint32_t name_count, name_capacity, name_free;
+    struct dl_table name_table;
+    int64_t names_live[DL_SPACES]; /* without __other__ */
+
+    struct dl_subject **subjects; /* by id, NULL: free */
+    uint32_t *free_ids;
+    uint32_t subject_count, subject_capacity, free_count;
+    int64_t subjects_live;
+    struct dl_table key_table, full_name_table;
+    uint32_t gone_first;
+
+    uint64_t seed;
+    int64_t bytes; /* everything that the engine holds is added here */
+};
+
+/* What a block of malloc takes, roughly. */
+static inline int64_t dl_block_bytes(size_t bytes)
+{
+    return bytes == 0 ? 0 : bytes <= 24 ? 32 : (int64_t)((bytes + 8 + 15) / 16 * 16);
+}
+
+DL_MUST_USE enum dl_status dl_registry_init(struct dl_registry *registry, const struct dl_engine_options *options);
+/* Subjects must be without views' memory. */
+void dl_registry_deinit(struct dl_registry *registry);
+
+/* The id of a name, admitted if the cap of its space allows; the space's
+ * __other__ if not, and then *over becomes true. */
+DL_MUST_USE enum dl_status dl_registry_name(struct dl_registry *registry, int space, struct dl_name name, uint32_t *id,
+                                            bool *over);
+/* Frees a name again that no subject took. */
+void dl_registry_drop_name(struct dl_registry *registry, uint32_t id);
+
+/* The subject of a key, made if there is none; over the cap of subjects, the one
+ * with each name replaced by its __other__ (the segment's value stays), and then
+ * *over becomes true. */
+DL_MUST_USE enum dl_status dl_registry_subject(struct dl_registry *registry, const struct dl_subject_key *key,
+                                               uint32_t *id, bool *over);
+int64_t dl_registry_find(const struct dl_registry *registry, const char *name, size_t bytes);
+
+static inline struct dl_subject *dl_registry_get(const struct dl_registry *registry, int64_t id)
+{
+    DL_ASSERT(id >= 0 && id < registry->subject_count && registry->subjects[id] != NULL);
+    return registry->subjects[id];
+}
+
+/* Notes a subject that has no panes, no dirty and no published view any more;
+ * does nothing with others. */
+void dl_registry_note_gone(struct dl_registry *registry, uint32_t id);
+/* Frees the noted ones that nothing has come back to. */
+void dl_registry_sweep(struct dl_registry *registry);

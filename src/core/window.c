@@ -1,0 +1,388 @@
+#include "window.h"
+
+#include <delight/time.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PANES_FIRST = 2, DAY_FIRST = 4 };
+
+/* Tallies, with the bytes they hold */
+
+static enum dl_status add_tally(struct dl_windows *windows, struct dl_tally *tally, const struct dl_tally *other, int sign)
+{
+    int64_t before = dl_block_bytes(tally->capacity);
+    enum dl_status status = dl_tally_add(tally, other, sign);
+    windows->registry.bytes += dl_block_bytes(tally->capacity) - before;
+    return status;
+}
+
+static void drop_tally(struct dl_windows *windows, struct dl_tally *tally)
+{
+    windows->registry.bytes -= dl_block_bytes(tally->capacity);
+    dl_tally_deinit(tally);
+}
+
+/* The queue of dirty views */
+
+static struct dl_view *view_of(struct dl_windows *windows, uint32_t reference)
+{
+    uint32_t count = (uint32_t)windows->count;
+    return &windows->registry.subjects[reference / count]->views[reference % count];
+}
+
+void dl_windows_mark_dirty(struct dl_windows *windows, uint32_t subject, int window)
+{
+    struct dl_subject *owner = dl_registry_get(&windows->registry, subject);
+    struct dl_view *view = &owner->views[window];
+    if (view->dirty)
+        return;
+    uint32_t reference = subject * (uint32_t)windows->count + (uint32_t)window;
+    view->dirty = true;
+    view->next_dirty = DL_NO_VIEW;
+    if (windows->dirty_first == DL_NO_VIEW)
+        windows->dirty_first = reference;
+    else
+        view_of(windows, windows->dirty_last)->next_dirty = reference;
+    windows->dirty_last = reference;
+    windows->dirty++;
+    owner->dirty++;
+}
+
+bool dl_windows_take_dirty(struct dl_windows *windows, uint32_t *subject, int *window)
+{
+    uint32_t reference = windows->dirty_first;
+    if (reference == DL_NO_VIEW)
+        return false;
+    struct dl_view *view = view_of(windows, reference);
+    windows->dirty_first = view->next_dirty;
+    windows->dirty--;
+    view->dirty = false;
+    *subject = reference / (uint32_t)windows->count;
+    *window = (int)(reference % (uint32_t)windows->count);
+    windows->registry.subjects[*subject]->dirty--;
+    dl_registry_note_gone(&windows->registry, *subject);
+    return true;
+}
+
+enum dl_status dl_windows_set_published(struct dl_windows *windows, uint32_t subject, int window,
+                                        const struct dl_tally *total)
+{
+    if (dl_tally_empty(total)) {
+        dl_windows_forget_published(windows, subject, window);
+        return DL_OK;
+    }
+    struct dl_subject *owner = dl_registry_get(&windows->registry, subject);
+    struct dl_tally *published = &owner->views[window].published;
+    bool first = dl_tally_empty(published);
+    int64_t before = dl_block_bytes(published->capacity);
+    enum dl_status status = dl_tally_copy(published, total);
+    windows->registry.bytes += dl_block_bytes(published->capacity) - before;
+    if (status == DL_OK && first)
+        owner->published++;
+    return status;
+}
+
+void dl_windows_forget_published(struct dl_windows *windows, uint32_t subject, int window)
+{
+    struct dl_subject *owner = dl_registry_get(&windows->registry, subject);
+    struct dl_tally *published = &owner->views[window].published;
+    if (!dl_tally_empty(published)) {
+        owner->published--;
+        drop_tally(windows, published);
+    }
+    dl_registry_note_gone(&windows->registry, subject);
+}
+
+/* The calendar */
+
+static struct dl_window_day *day_of(const struct dl_window *window, int64_t index)
+{
+    return &window->days[index - dl_floor_div(index, window->day_count) * window->day_count];
+}
+
+static enum dl_status enter_day(struct dl_windows *windows, struct dl_window *window, int64_t index, uint32_t subject)
+{
+    struct dl_window_day *day = day_of(window, index);
+    if (day->count == day->capacity) {
+        uint32_t capacity = day->capacity == 0 ? DAY_FIRST : day->capacity * 2;
+        uint32_t *subjects = realloc(day->subjects, capacity * sizeof *subjects);
+        if (subjects == NULL)
+            return DL_MEMORY;
+        windows->registry.bytes +=
+            dl_block_bytes(capacity * sizeof *subjects) - dl_block_bytes(day->capacity * sizeof *subjects);
+        day->subjects = subjects;
+        day->capacity = capacity;
+    }
+    day->subjects[day->count++] = subject;
+    return DL_OK;
+}
+
+static void clear_day(struct dl_windows *windows, struct dl_window_day *day)
+{
+    windows->registry.bytes -= dl_block_bytes(day->capacity * sizeof *day->subjects);
+    free(day->subjects);
+    *day = (struct dl_window_day){.subjects = NULL};
+}
+
+/* Panes */
+
+/* Where the pane is, or would be: the first one at index or after. */
+static uint16_t pane_place(const struct dl_view *view, int64_t index)
+{
+    uint16_t low = 0;
+    uint16_t high = view->pane_count;
+    if (high > 0 && view->panes[high - 1].index <= index) /* now: most events */
+        return (uint16_t)(high - (view->panes[high - 1].index == index));
+    if (high > 0 && view->panes[0].index >= index) /* the oldest: what leaves */
+        return 0;
+    while (low < high) {
+        uint16_t middle = (uint16_t)((low + high) / 2);
+        if (view->panes[middle].index < index)
+            low = (uint16_t)(middle + 1);
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static enum dl_status resize_panes(struct dl_windows *windows, struct dl_view *view, uint16_t capacity)
+{
+    struct dl_pane *panes = NULL;
+    if (capacity == 0) {
+        free(view->panes);
+    } else {
+        panes = realloc(view->panes, capacity * sizeof *panes);
+        if (panes == NULL)
+            return DL_MEMORY;
+    }
+    windows->registry.bytes +=
+        dl_block_bytes(capacity * sizeof *panes) - dl_block_bytes(view->pane_capacity * sizeof *panes);
+    view->panes = panes;
+    view->pane_capacity = capacity;
+    return DL_OK;
+}
+
+/* The pane at index, made if it is not there. */
+static enum dl_status open_pane(struct dl_windows *windows, int window, uint32_t subject, int64_t index,
+                                struct dl_pane **pane)
+{
+    struct dl_subject *owner = windows->registry.subjects[subject];
+    struct dl_view *view = &owner->views[window];
+    uint16_t place = pane_place(view, index);
+    if (place == view->pane_count || view->panes[place].index != index) {
+        enum dl_status status = DL_OK;
+        if (view->pane_count == view->pane_capacity)
+            status = resize_panes(windows, view,
+                                  view->pane_capacity == 0 ? PANES_FIRST : (uint16_t)(view->pane_capacity * 2));
+        if (status == DL_OK)
+            status = enter_day(windows, &windows->window[window], index, subject);
+        if (status != DL_OK)
+            return status;
+        memmove(&view->panes[place + 1], &view->panes[place], (size_t)(view->pane_count - place) * sizeof **pane);
+        view->panes[place] = (struct dl_pane){.index = index};
+        windows->views += view->pane_count == 0;
+        view->pane_count++;
+        owner->panes++;
+        windows->panes++;
+    }
+    *pane = &view->panes[place];
+    return DL_OK;
+}
+
+static void close_pane(struct dl_windows *windows, uint32_t subject, struct dl_view *view, uint16_t place)
+{
+    struct dl_subject *owner = windows->registry.subjects[subject];
+    drop_tally(windows, &view->panes[place].tally);
+    view->pane_count--;
+    memmove(&view->panes[place], &view->panes[place + 1], (size_t)(view->pane_count - place) * sizeof *view->panes);
+    owner->panes--;
+    windows->panes--;
+    windows->views -= view->pane_count == 0;
+    uint16_t capacity = view->pane_capacity;
+    if (view->pane_count == 0)
+        capacity = 0;
+    else if (view->pane_count <= capacity / 4)
+        capacity /= 2;
+    /* Only growing may fail; that shrinking found no memory changes nothing. */
+    if (capacity != view->pane_capacity && resize_panes(windows, view, capacity) != DL_OK)
+        DL_ASSERT(view->pane_capacity >= view->pane_count);
+    dl_registry_note_gone(&windows->registry, subject);
+}
+
+enum dl_status dl_windows_add(struct dl_windows *windows, uint32_t subject, int64_t second, const struct dl_tally *tally)
+{
+    struct dl_subject *owner = dl_registry_get(&windows->registry, subject);
+    for (int w = 0; w < windows->count; w++) {
+        const struct dl_window *window = &windows->window[w];
+        int64_t index = dl_floor_div(second, window->pane_s);
+        if (index <= window->newest - DL_PANES)
+            continue;
+        DL_ASSERT(index <= window->newest + window->ahead);
+        /* A pane stays even if all in it cancels out, until T has passed it: so
+         * the calendar has it once, whatever comes and is taken back. */
+        struct dl_pane *pane;
+        enum dl_status status = open_pane(windows, w, subject, index, &pane);
+        if (status == DL_OK)
+            status = add_tally(windows, &pane->tally, tally, 1);
+        if (status == DL_OK && index <= window->newest && !dl_tally_empty(tally)) {
+            status = add_tally(windows, &owner->views[w].total, tally, 1);
+            dl_windows_mark_dirty(windows, subject, w);
+        }
+        if (status != DL_OK)
+            return status;
+    }
+    return DL_OK;
+}
+
+const struct dl_pane *dl_windows_pane(const struct dl_windows *windows, const struct dl_subject *subject, int window,
+                                      int64_t index)
+{
+    DL_ASSERT(window >= 0 && window < windows->count);
+    const struct dl_view *view = &subject->views[window];
+    uint16_t place = pane_place(view, index);
+    return place < view->pane_count && view->panes[place].index == index ? &view->panes[place] : NULL;
+}
+
+/* T moves */
+
+/* A pane leaves the window, and the total if it was in it. Panes leave in
+ * ascending order; `gone` is the last one to leave now. */
+static enum dl_status leave(struct dl_windows *windows, int w, uint32_t subject, int64_t index, int64_t gone)
+{
+    struct dl_subject *owner = windows->registry.subjects[subject];
+    struct dl_view *view = &owner->views[w];
+    uint16_t place = pane_place(view, index);
+    DL_ASSERT(place < view->pane_count && view->panes[place].index == index);
+    enum dl_status status = DL_OK;
+    if (index <= windows->window[w].newest && !dl_tally_empty(&view->panes[place].tally)) {
+        /* Where nothing of the total stays, there is nothing to subtract. */
+        if (gone >= windows->window[w].newest || place + 1 == view->pane_count)
+            drop_tally(windows, &view->total);
+        else
+            status = add_tally(windows, &view->total, &view->panes[place].tally, -1);
+        dl_windows_mark_dirty(windows, subject, w);
+    }
+    if (status == DL_OK)
+        close_pane(windows, subject, view, place);
+    return status;
+}
+
+/* T has reached a pane that was waiting. */
+static enum dl_status enter(struct dl_windows *windows, int w, uint32_t subject, int64_t index)
+{
+    struct dl_subject *owner = windows->registry.subjects[subject];
+    const struct dl_pane *pane = dl_windows_pane(windows, owner, w, index);
+    DL_ASSERT(pane != NULL);
+    if (dl_tally_empty(&pane->tally))
+        return DL_OK;
+    dl_windows_mark_dirty(windows, subject, w);
+    return add_tally(windows, &owner->views[w].total, &pane->tally, 1);
+}
+
+/* Moves one window so that `newest` is T's own pane. No pane lies beyond
+ * newest + ahead, so that however far T jumps, one turn of the calendar is all. */
+static enum dl_status advance_window(struct dl_windows *windows, int w, int64_t newest)
+{
+    struct dl_window *window = &windows->window[w];
+    int64_t last = window->newest + window->ahead;
+    int64_t gone = newest - DL_PANES; /* the newest pane that is out */
+    for (int64_t index = window->newest - DL_PANES + 1; index <= gone && index <= last; index++) {
+        struct dl_window_day *day = day_of(window, index);
+        for (uint32_t i = 0; i < day->count; i++) {
+            enum dl_status status = leave(windows, w, day->subjects[i], index, gone);
+            if (status != DL_OK)
+                return status;
+        }
+        clear_day(windows, day);
+    }
+    for (int64_t index = (gone > window->newest ? gone : window->newest) + 1; index <= newest && index <= last; index++) {
+        const struct dl_window_day *day = day_of(window, index);
+        for (uint32_t i = 0; i < day->count; i++) {
+            enum dl_status status = enter(windows, w, day->subjects[i], index);
+            if (status != DL_OK)
+                return status;
+        }
+    }
+    window->newest = newest;
+    return DL_OK;
+}
+
+/* Seconds that lie in any window, and how far ahead they may be. */
+static void set_bounds(struct dl_windows *windows)
+{
+    windows->oldest_s = INT64_MAX;
+    for (int w = 0; w < windows->count; w++) {
+        const struct dl_window *window = &windows->window[w];
+        int64_t oldest_s = (window->newest - DL_PANES + 1) * window->pane_s;
+        if (oldest_s < windows->oldest_s)
+            windows->oldest_s = oldest_s;
+    }
+    windows->newest_s = dl_floor_div(windows->now_ms + DL_FUTURE_MS, 1000);
+}
+
+enum dl_status dl_windows_advance(struct dl_windows *windows, int64_t now_ms)
+{
+    DL_ASSERT(now_ms >= windows->now_ms);
+    for (int w = 0; w < windows->count; w++) {
+        struct dl_window *window = &windows->window[w];
+        int64_t newest = dl_floor_div(now_ms, window->pane_s * 1000);
+        if (windows->now_ms == INT64_MIN) {
+            window->newest = newest;
+        } else if (newest > window->newest) {
+            enum dl_status status = advance_window(windows, w, newest);
+            if (status != DL_OK)
+                return status;
+        }
+    }
+    windows->now_ms = now_ms;
+    set_bounds(windows);
+    return DL_OK;
+}
+
+/* Life */
+
+enum dl_status dl_windows_init(struct dl_windows *windows, const struct dl_engine_options *options)
+{
+    *windows = (struct dl_windows){.count = options->windows, .now_ms = INT64_MIN, .dirty_first = DL_NO_VIEW};
+    enum dl_status status = dl_registry_init(&windows->registry, options);
+    for (int w = 0; w < windows->count && status == DL_OK; w++) {
+        struct dl_window *window = &windows->window[w];
+        window->pane_s = options->window_ms[w] / DL_PANES / 1000;
+        /* T and T + DL_FUTURE_MS are at most so many panes apart. */
+        window->ahead = DL_FUTURE_MS / 1000 / window->pane_s + 1;
+        window->day_count = DL_PANES + window->ahead;
+        window->days = calloc((size_t)window->day_count, sizeof *window->days);
+        if (window->days == NULL)
+            status = DL_MEMORY;
+        else
+            windows->registry.bytes += dl_block_bytes((size_t)window->day_count * sizeof *window->days);
+    }
+    return status;
+}
+
+static void free_views(struct dl_windows *windows, struct dl_subject *subject)
+{
+    for (int w = 0; w < windows->count; w++) {
+        struct dl_view *view = &subject->views[w];
+        dl_tally_deinit(&view->total);
+        dl_tally_deinit(&view->published);
+        for (uint16_t i = 0; i < view->pane_count; i++)
+            dl_tally_deinit(&view->panes[i].tally);
+        free(view->panes);
+    }
+}
+
+void dl_windows_deinit(struct dl_windows *windows)
+{
+    for (uint32_t id = 0; id < windows->registry.subject_count; id++)
+        if (windows->registry.subjects[id] != NULL)
+            free_views(windows, windows->registry.subjects[id]);
+    for (int w = 0; w < windows->count; w++) {
+        const struct dl_window *window = &windows->window[w];
+        for (int64_t i = 0; window->days != NULL && i < window->day_count; i++)
+            free(window->days[i].subjects);
+        free(window->days);
+    }
+    dl_registry_deinit(&windows->registry);
+}

@@ -1,0 +1,65 @@
+/* Windows: panes, totals, the calendar that says which subjects have a pane
+ * where, and the queue of views that changed. Internal to the engine.
+ *
+ *   panes of a window    P-59 … … P │ P+1 … P+ahead
+ *                        in the total │ waiting for T
+ *   calendar             one list of subjects per pane index, in a ring; when T
+ *                        moves on, only the lists that T passes are read */
+#pragma once
+
+#include "subject.h"
+
+struct dl_window_day {
+    uint32_t *subjects;
+    uint32_t count, capacity;
+};
+
+struct dl_window {
+    int64_t pane_s;    /* length of a pane */
+    int64_t ahead;     /* how many panes beyond T's own may hold something */
+    int64_t newest;    /* index of T's own pane */
+    struct dl_window_day *days; /* calendar: index modulo day_count */
+    int64_t day_count;
+};
+
+#define DL_NO_VIEW UINT32_MAX
+
+struct dl_windows {
+    struct dl_registry registry;
+    int count;
+    struct dl_window window[DL_WINDOWS_MAX];
+    int64_t now_ms;      /* T; INT64_MIN before the first advance */
+    int64_t oldest_s;    /* first second that any window still holds */
+    int64_t newest_s;    /* last second that is not too far ahead */
+    uint32_t dirty_first, dirty_last;
+    size_t dirty;
+    int64_t views, panes; /* views that have panes */
+};
+
+/* floor(a / b), b > 0. */
+static inline int64_t dl_floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
+DL_MUST_USE enum dl_status dl_windows_init(struct dl_windows *windows, const struct dl_engine_options *options);
+void dl_windows_deinit(struct dl_windows *windows);
+
+/* Moves T to now_ms, not before where it is (asserted). DL_MEMORY: some views
+ * have moved and others have not. */
+DL_MUST_USE enum dl_status dl_windows_advance(struct dl_windows *windows, int64_t now_ms);
+
+/* Adds the counters of one second to every window of a subject that holds it.
+ * The second is between oldest_s and newest_s. DL_MEMORY: partly done. */
+DL_MUST_USE enum dl_status dl_windows_add(struct dl_windows *windows, uint32_t subject, int64_t second,
+                                          const struct dl_tally *tally);
+
+const struct dl_pane *dl_windows_pane(const struct dl_windows *windows, const struct dl_subject *subject, int window,
+                                      int64_t index);
+
+void dl_windows_mark_dirty(struct dl_windows *windows, uint32_t subject, int window);
+bool dl_windows_take_dirty(struct dl_windows *windows, uint32_t *subject, int *window);
+/* DL_MEMORY: what is published has not changed. */
+DL_MUST_USE enum dl_status dl_windows_set_published(struct dl_windows *windows, uint32_t subject, int window,
+                                                    const struct dl_tally *total);
+void dl_windows_forget_published(struct dl_windows *windows, uint32_t subject, int window);
