@@ -14,6 +14,10 @@ struct dl_log *dl_log_create(enum dl_log_target target, enum dl_note_level level
 void dl_log_destroy(struct dl_log *log);
 /* Any thread. The sink lives as long as the log. */
 struct dl_note_sink *dl_log_sink(struct dl_log *log);
+/* Writes how many notes the rate limit (10 per message in 10 s) has held back
+ * where the time is over; any later note does so too, and destroy. Any thread;
+ * once a second is enough. */
+void dl_log_tick(struct dl_log *log);
 void dl_log_set_level(struct dl_log *log, enum dl_note_level level);
 /* -1 when the word is none of error, warning, notice, info, debug. */
 int dl_log_level_parse(const char *word);
