@@ -1,0 +1,124 @@
+/* noop-consumer BROKERS TOPIC [KEY=VALUE…]: reads a topic from its beginning to its end with librdkafka's batch API and
+ * throws everything away. Prints records, bytes, wall and processor seconds from the first record on. */
+#include <librdkafka/rdkafka.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+enum { BATCH = 10000, META_MS = 10000, POLL_MS = 5 };
+
+static double wall_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static double processor_seconds(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+_Noreturn static void die(const char *what, const char *why)
+{
+    fprintf(stderr, "noop-consumer: %s: %s\n", what, why);
+    exit(1);
+}
+
+static void set(rd_kafka_conf_t *conf, const char *key, const char *value)
+{
+    char error[256];
+    if (rd_kafka_conf_set(conf, key, value, error, sizeof error) != RD_KAFKA_CONF_OK)
+        die(key, error);
+}
+
+static rd_kafka_t *create(const char *brokers, int count, char **properties)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    set(conf, "bootstrap.servers", brokers);
+    set(conf, "group.id", "noop");
+    set(conf, "enable.auto.commit", "false");
+    set(conf, "enable.auto.offset.store", "false");
+    set(conf, "enable.partition.eof", "true");
+    set(conf, "isolation.level", "read_committed");
+    set(conf, "queued.min.messages", "1000000"); /* as delightd: fetching pauses at this threshold */
+    for (int i = 0; i < count; i++) {
+        char *value = strchr(properties[i], '=');
+        if (value == NULL)
+            die(properties[i], "KEY=VALUE is wanted");
+        *value = '\0';
+        set(conf, properties[i], value + 1);
+    }
+    char error[256];
+    rd_kafka_t *consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, error, sizeof error);
+    if (consumer == NULL)
+        die("rd_kafka_new", error);
+    rd_kafka_poll_set_consumer(consumer);
+    return consumer;
+}
+
+static int assign(rd_kafka_t *consumer, const char *name)
+{
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(consumer, name, NULL);
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_resp_err_t fault = rd_kafka_metadata(consumer, 0, topic, &metadata, META_MS);
+    if (fault != RD_KAFKA_RESP_ERR_NO_ERROR)
+        die(name, rd_kafka_err2str(fault));
+    int partitions = metadata->topics[0].partition_cnt;
+    rd_kafka_metadata_destroy(metadata);
+    rd_kafka_topic_destroy(topic);
+    if (partitions == 0)
+        die(name, "no such topic");
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
+    for (int i = 0; i < partitions; i++)
+        rd_kafka_topic_partition_list_add(list, name, i)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    rd_kafka_assign(consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return partitions;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 3) {
+        fprintf(stderr, "usage: noop-consumer BROKERS TOPIC [KEY=VALUE...]\n");
+        return 64;
+    }
+    rd_kafka_t *consumer = create(argv[1], argc - 3, argv + 3);
+    int open = assign(consumer, argv[2]);
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(consumer);
+    static rd_kafka_message_t *messages[BATCH];
+    uint64_t records = 0, bytes = 0;
+    double wall = 0, processor = 0;
+    while (open > 0) {
+        ssize_t count = rd_kafka_consume_batch_queue(queue, POLL_MS, messages, BATCH);
+        if (count > 0 && records == 0) {
+            wall = wall_seconds();
+            processor = processor_seconds();
+        }
+        for (ssize_t i = 0; i < count; i++) {
+            if (messages[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+                records++;
+                bytes += messages[i]->len;
+            } else if (messages[i]->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+                open--;
+            } else {
+                die("consume", rd_kafka_message_errstr(messages[i]));
+            }
+            rd_kafka_message_destroy(messages[i]);
+        }
+    }
+    wall = wall_seconds() - wall;
+    processor = processor_seconds() - processor;
+    printf("records=%" PRIu64 " bytes=%" PRIu64 " wall=%.3f processor=%.3f\n", records, bytes, wall, processor);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_consumer_close(consumer);
+    rd_kafka_destroy(consumer);
+    return 0;
+}
