@@ -45,12 +45,6 @@ struct point {
     struct dl_value value, n;
 };
 
-/* The field that says over how many a measure is. */
-static int n_of(int measure)
-{
-    return dl_fields[measure].n >= 0 ? dl_fields[measure].n : DL_FIELD_events;
-}
-
 /* points: measure_count rows of DL_PANES, all DL_VALUE_NONE. */
 static void score_panes(struct point *points, const struct dl_engine *engine, int64_t id, int window, int64_t pane_ms,
                         const int *measures, size_t measure_count, const struct dl_score_options *options)
@@ -65,7 +59,7 @@ static void score_panes(struct point *points, const struct dl_engine *engine, in
         dl_score(&scores, &counts, dl_engine_pane_start(engine, window, pane) + pane_ms, pane_ms, options);
         for (size_t i = 0; i < measure_count; i++)
             points[i * DL_PANES + (size_t)pane] =
-                (struct point){.value = scores.value[measures[i]], .n = scores.value[n_of(measures[i])]};
+                (struct point){.value = scores.value[measures[i]], .n = scores.value[dl_fields[measures[i]].n]};
     }
 }
 
@@ -96,6 +90,8 @@ enum dl_status dl_json_trend(struct dl_text *text, const struct dl_engine *engin
                              int64_t window_ms, const int *measures, size_t measure_count,
                              const struct dl_score_options *options)
 {
+    for (size_t i = 0; i < measure_count; i++)
+        DL_ASSERT(dl_fields[measures[i]].measure);
     int64_t pane_ms = window_ms / DL_PANES;
     struct point *points = calloc(measure_count * DL_PANES + 1, sizeof *points);
     if (points == NULL)
