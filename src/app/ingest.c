@@ -366,7 +366,7 @@ static enum dl_status connect_kafka(struct dl_ingest *ingest)
     if (status != DL_OK || options->dead_letter_topic == NULL)
         return status;
     const struct dl_deadletter_options deadletter = {options->source.kafka, options->dead_letter_topic,
-                                                     options->source.topics};
+                                                     options->source.topics, options->source.topic_count};
     return dl_deadletter_create(&deadletter, &ingest->deadletter);
 }
 

@@ -176,7 +176,7 @@ static enum dl_status check_role(const struct dl_kafka_options *options, enum dl
     rd_kafka_conf_destroy(conf);
     if (!client)
         return DL_INVALID;
-    dl_kafka_client_destroy(client, 1000);
+    (void)dl_kafka_client_destroy(client, 1000);
     return DL_OK;
 }
 
@@ -235,20 +235,22 @@ static void *end_client(void *client)
     return NULL;
 }
 
-void dl_kafka_client_destroy(rd_kafka_t *client, int wait_ms)
+bool dl_kafka_client_destroy(rd_kafka_t *client, int wait_ms)
 {
     pthread_t thread;
     struct timespec until;
     if (pthread_create(&thread, NULL, end_client, client) != 0) {
         end_client(client);
-        return;
+        return true;
     }
     (void)clock_gettime(CLOCK_REALTIME, &until);
     int64_t nanoseconds = until.tv_nsec + (int64_t)wait_ms * 1000000;
     until.tv_sec += (time_t)(nanoseconds / 1000000000);
     until.tv_nsec = (long)(nanoseconds % 1000000000);
-    if (pthread_timedjoin_np(thread, NULL, &until) == ETIMEDOUT)
-        (void)pthread_detach(thread);
+    if (pthread_timedjoin_np(thread, NULL, &until) != ETIMEDOUT)
+        return true;
+    (void)pthread_detach(thread);
+    return false;
 }
 
 bool dl_kafka_client_is_mock(rd_kafka_t *client)

@@ -103,7 +103,8 @@ struct dl_deadletter;
 struct dl_deadletter_options {
     struct dl_kafka_options kafka;
     const char *topic;
-    const char *const *source_topics;
+    const char *const *source_topics; /* a record's topic is an index into these */
+    size_t source_topic_count;
 };
 
 /* The producer: idempotent, acks all, retries for ever, in order. */

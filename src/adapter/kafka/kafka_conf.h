@@ -23,8 +23,8 @@ const char *dl_kafka_conf_value(const struct dl_kafka_options *options, const ch
 rd_kafka_t *dl_kafka_client_create(const rd_kafka_conf_t *conf, enum dl_kafka_role role, char *error, size_t error_size);
 
 /* Ends a client without waiting for brokers. One that hangs in the resolver
- * after wait_ms is left to a thread of its own. */
-void dl_kafka_client_destroy(rd_kafka_t *client, int wait_ms);
+ * after wait_ms is left to a thread of its own: false. */
+bool dl_kafka_client_destroy(rd_kafka_t *client, int wait_ms);
 
 /* librdkafka's mock cluster cannot look offsets up by time. True once its
  * metadata is known, and it is one. */

@@ -54,7 +54,7 @@ void dl_kafka_source_close(struct dl_kafka_source *source, int wait_ms)
     }
     rd_kafka_queue_destroy(source->admin_queue);
     rd_kafka_queue_destroy(source->queue);
-    dl_kafka_client_destroy(source->client, wait_ms);
+    (void)dl_kafka_client_destroy(source->client, wait_ms);
     source->client = NULL;
 }
 

@@ -1,0 +1,40 @@
+/* A dead letter: an own copy of the record it came from, kept until Kafka has
+ * confirmed it. Inside the adapter only. */
+#pragma once
+
+#include "kafka.h"
+
+#include <sys/queue.h>
+
+struct dl_letter {
+    TAILQ_ENTRY(dl_letter) link; /* in the order of sending */
+    bool flying;                 /* librdkafka has it */
+    bool alone;                  /* flies alone: it may be what was refused */
+    uint16_t topic;
+    int32_t partition;
+    int64_t offset, timestamp_ms;
+    const char *reason, *detail; /* in bytes_, as all below */
+    const void *key, *value;
+    size_t key_bytes, value_bytes;
+    size_t sent_bytes; /* of the value: less than value_bytes when cut */
+    bool bare;         /* not even key and headers are taken: the error headers only */
+    size_t header_count, header_bytes;
+    struct dl_kafka_header *headers;
+    size_t size; /* of the whole */
+};
+
+TAILQ_HEAD(dl_letters, dl_letter);
+
+/* NULL: out of memory. Freed by free(). */
+struct dl_letter *dl_letter_create(const struct dl_kafka_record *record, const char *reason, const char *detail);
+
+/* What it weighs on the wire, about. */
+size_t dl_letter_wire_bytes(const struct dl_letter *letter);
+
+/* Makes it fit into wire_bytes, if it can, by cutting the value; what is too
+ * large even without a value goes without key and headers too. False: it is as
+ * small as it gets. */
+bool dl_letter_cut(struct dl_letter *letter, size_t wire_bytes);
+
+/* The detail, and how it was cut. */
+void dl_letter_detail(const struct dl_letter *letter, char *out, size_t out_size);
