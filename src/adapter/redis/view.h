@@ -1,0 +1,230 @@
+/* The view's inside.
+ *
+ *   engine's dirty views ─► publish.c: commands of one view ─► builder (one chunk)
+ *   meta.c, trends.c, sweep.c ──────────────────────────────►     │ full, or end of the round
+ *                                                                 ▼
+ *                     EVAL fence script, token, commands ─► link ─► reply: ok | fenced | forgotten | error
+ *
+ * One round (dl_view_pump) runs at every publish interval and after every reply,
+ * and writes at most what was dirty at the interval: a view is published once
+ * per interval. It stops where the chunks under way or the link's buffer reach
+ * their limit; what was not taken stays dirty in the engine, oldest first. */
+#pragma once
+
+#include "link.h"
+#include "redis.h"
+
+#include <codec.h>
+#include <delight/time.h>
+
+enum {
+    DL_CHUNK_COMMANDS_MAX = 200,
+    DL_CHUNK_BYTES_MAX = 64 * 1024,
+    DL_CHUNKS_MAX = 32,           /* under way */
+    DL_CHANGED_KEYS_MAX = 1000,   /* of one message */
+    DL_CHANGED_BYTES_MAX = 48 * 1024,
+    DL_META_MS = 1000,            /* how often */
+    DL_META_LIFE_MS = 10000,
+    DL_VIEW_RETRY_MS_MIN = 100,
+    DL_VIEW_RETRY_MS_MAX = 10000,
+    DL_WINDOW_TEXT_SIZE = 24
+};
+
+/* What the publisher remembers of one view besides what the engine keeps. */
+struct dl_mark {
+    uint64_t closed;  /* hash over the closed panes that the trend in Redis shows */
+    uint32_t pane_s;  /* start of the open pane when that was written, epoch s; 0: no trend written */
+    bool full;        /* what is in Redis is not known: write the whole hash */
+    bool late;        /* a closed pane changed since the trend was written */
+};
+
+/* A view that a chunk writes, or a hash of meta.c (id -1). */
+struct dl_chunk_item {
+    int64_t id;
+    int window;
+    uint32_t command; /* index of its HSET in the chunk: the script names those that found no hash */
+};
+
+struct dl_chunk {
+    struct dl_view *view;
+    struct dl_chunk *next; /* in the list of free ones */
+    uint64_t epoch, sequence, since_ms;
+    struct dl_chunk_item *items;
+    size_t item_count, item_capacity;
+    bool under_way;
+};
+
+struct dl_argument {
+    size_t offset, bytes;
+};
+
+/* The chunk being built. */
+struct dl_builder {
+    struct dl_bytes text;
+    struct dl_argument *args;
+    size_t arg_count, arg_capacity;
+    size_t command_arg; /* where the open command's count stands */
+    size_t commands, fields;
+    struct dl_chunk_item *items;
+    size_t item_count, item_capacity;
+    const char **argv; /* scratch of the send */
+    size_t *argv_bytes;
+    size_t argv_capacity;
+    bool failed;  /* out of memory */
+    bool stalled; /* full, and the link takes nothing now */
+};
+
+/* A walk over all subjects for one window: trends and refreshes. */
+struct dl_walk {
+    int64_t cursor;
+    int laps;        /* trends: how often it still has to go round */
+    uint32_t pane_s; /* trends: the open pane the laps are for */
+    double owed;     /* refreshes: subjects due, not yet visited */
+};
+
+enum dl_sweep_state {
+    DL_SWEEP_IDLE, DL_SWEEP_SCAN, DL_SWEEP_KEYS, DL_SWEEP_MEMBER_SCAN, DL_SWEEP_MEMBERS
+};
+
+struct dl_sweep {
+    enum dl_sweep_state state;
+    bool asked;      /* a scan is unanswered */
+    bool restart;    /* begin anew when it is answered */
+    bool told;       /* that scanning is refused */
+    char cursor[32], member_cursor[32];
+    struct dl_bytes keys, members; /* length (size_t), bytes, length, bytes … */
+    struct dl_bytes set;           /* the key whose members are looked at */
+    bool set_ranks;
+    int64_t removed;
+};
+
+struct dl_view {
+    uv_loop_t *loop;
+    struct dl_redis *redis;
+    struct dl_engine *engine;
+    struct dl_view_options options; /* texts are copies */
+    int *measures;                  /* rank measures, then trend measures */
+    char token[24];
+    char window_text[DL_WINDOWS_MAX][DL_WINDOW_TEXT_SIZE];
+    struct dl_bytes owner_key;
+
+    struct dl_mark *marks; /* [id * windows + window] */
+    size_t mark_subjects;
+
+    struct dl_builder builder;
+    struct dl_chunk chunks[DL_CHUNKS_MAX];
+    struct dl_chunk *free_chunks;
+    size_t under_way;
+    uint64_t next_sequence;
+    struct dl_text changed; /* "[\"key\",\"key\"" */
+    size_t changed_keys;
+    struct dl_text scratch;
+
+    bool started;    /* dl_view_publish was called */
+    bool closing;
+    bool fenced;
+    bool republish;  /* Redis may hold anything: write all of it */
+    bool known;      /* cx:owner was written since then */
+    bool meta_due, meta_whole, beat_due;
+    uint64_t epoch;  /* of republishing; replies to older chunks say nothing about it */
+    size_t quota;    /* dirty views that this round may still take */
+    uint64_t quota_since_ms;
+    size_t republish_left;
+    bool sweep_armed; /* when chunk sweep_after is confirmed */
+    uint64_t sweep_after;
+
+    /* After a refusal: one chunk at a time, not before hold_until_ms, until it has gone well for a while. */
+    bool failing, sweep_after_failing;
+    uint64_t hold_until_ms, failed_ms;
+    int64_t retry_ms;
+    char refused[DL_TLS_FAULT_SIZE]; /* what the operator was told */
+
+    struct dl_walk trends[DL_WINDOWS_MAX], refreshes[DL_WINDOWS_MAX];
+    struct dl_sweep sweep;
+
+    int64_t wall_ms;
+    uint64_t wall_at_ms, meta_at_ms; /* loop time */
+    struct dl_view_status status;
+    char roles[64];
+    struct dl_view_counts counts;
+    void (*on_closed)(void *context);
+    void *closed_context;
+};
+
+/* ---- chunk.c ---- */
+
+/* One command: begin, its arguments, end. */
+void dl_command_begin(struct dl_view *view, const char *name);
+void dl_command_end(struct dl_view *view);
+void dl_argument_add(struct dl_view *view, const char *data, size_t bytes);
+void dl_argument_text(struct dl_view *view, const char *text);
+void dl_argument_number(struct dl_view *view, int64_t number);
+/* An argument in pieces. */
+void dl_argument_begin(struct dl_view *view);
+void dl_argument_append(struct dl_view *view, const char *data, size_t bytes);
+void dl_argument_end(struct dl_view *view);
+/* Ties a view (or -1) to the command that is open. */
+void dl_chunk_item(struct dl_view *view, int64_t id, int window);
+
+/* Whether another view's commands may be added; sends the chunk when it is full. */
+bool dl_chunk_room(struct dl_view *view, size_t under_way_max);
+/* Sends what was built, even nothing (a heartbeat). false: stalled. */
+bool dl_chunk_send(struct dl_view *view);
+void dl_builder_clear(struct dl_view *view);
+bool dl_chunk_init(struct dl_view *view);
+void dl_chunk_deinit(struct dl_view *view);
+
+extern const char dl_fence_script[];
+
+/* ---- view.c ---- */
+
+void dl_view_pump(struct dl_view *view);
+void dl_view_refused(struct dl_view *view, const char *why);
+/* What is in Redis for the view is not known. */
+void dl_view_doubt(struct dl_view *view, int64_t id, int window);
+/* The mark of a live subject's view; NULL: out of memory. */
+struct dl_mark *dl_view_mark(struct dl_view *view, int64_t id, int window);
+void dl_view_marks_reset(struct dl_view *view);
+uint64_t dl_view_now(const struct dl_view *view); /* loop time, ms */
+int64_t dl_view_wall(const struct dl_view *view);
+
+/* ---- keys.c: arguments that are keys ---- */
+
+void dl_key_hash(struct dl_view *view, const struct dl_subject_info *info, int window);
+void dl_key_trend(struct dl_view *view, const struct dl_subject_info *info, int window);
+void dl_key_subjects(struct dl_view *view, const struct dl_subject_info *info);
+void dl_key_rank(struct dl_view *view, const struct dl_subject_info *info, int measure, int window);
+void dl_key_plain(struct dl_view *view, const char *name, const char *more); /* PREFIX:name more */
+
+enum dl_key_kind { DL_KEY_FOREIGN, DL_KEY_LIVE, DL_KEY_DEAD, DL_KEY_SUBJECTS, DL_KEY_RANK };
+/* What a key in Redis is to this view. Sets and ranks have members to look at. */
+enum dl_key_kind dl_key_judge(struct dl_view *view, const char *key, size_t bytes);
+/* Whether a member belongs into the set or rank. */
+bool dl_key_member_live(struct dl_view *view, const char *key, size_t bytes, bool rank, const char *member,
+                        size_t member_bytes);
+
+/* ---- publish.c ---- */
+
+void dl_publish_one(struct dl_view *view, int64_t id, int window);
+void dl_publish_changed_flush(struct dl_view *view);
+/* The value by which a view stands in a measure's rank; NONE: it does not. */
+struct dl_value dl_publish_rank(const struct dl_view *view, const struct dl_scores *scores, int measure);
+/* Whether the subject has data, or something in Redis, in any window. */
+bool dl_publish_present(const struct dl_view *view, int64_t id, bool or_published);
+
+/* ---- trends.c ---- */
+
+uint32_t dl_trend_pane(const struct dl_view *view, int window); /* start of the open pane, epoch s */
+uint64_t dl_trend_closed(const struct dl_view *view, int64_t id, int window);
+void dl_trends_due(struct dl_view *view, int window); /* go round once more */
+void dl_trends_tick(struct dl_view *view);            /* has a pane closed? */
+void dl_trends_step(struct dl_view *view);
+void dl_refresh_tick(struct dl_view *view, uint64_t elapsed_ms);
+
+/* ---- meta.c, sweep.c ---- */
+
+void dl_meta_write(struct dl_view *view);
+void dl_sweep_start(struct dl_view *view);
+void dl_sweep_stop(struct dl_view *view);
+void dl_sweep_step(struct dl_view *view);
+void dl_sweep_deinit(struct dl_view *view);
