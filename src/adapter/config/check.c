@@ -47,7 +47,8 @@ static bool csat_top(const struct dl_config *config, char *sentence, size_t size
 {
     snprintf(sentence, size, "scales.csat_top: expected at most scales.csat_max (%d), got %d", (int)config->scales.csat_max,
              (int)config->scales.csat_top);
-    return config->scales.csat_top > config->scales.csat_max;
+    char unused[1];
+    return !csat_max(config, unused, sizeof unused) && config->scales.csat_top > config->scales.csat_max;
 }
 
 static bool topics(const struct dl_config *config, char *sentence, size_t size)

@@ -117,7 +117,7 @@ static enum dl_status read_entry(const struct dl_reading *reading, const struct 
             status = DL_INVALID;
         }
     }
-    if (*name == NULL) {
+    if (*name == NULL && status == DL_OK) {
         dl_report_error(reading->report, entry->line, entry->column, "%s: a %s needs a name", reading->name, what);
         status = DL_INVALID;
     }
