@@ -46,7 +46,7 @@ BAD = [
 
 def test_every_kind_of_bad_input_is_dead_lettered_with_its_reason(broker, redis_server, new_topic, tmp_path):
     source = new_topic(partitions=2, name="in", config={"max.message.bytes": "33554432"})
-    dead = new_topic(partitions=2, name="dead")
+    dead = new_topic(partitions=2, name="dead", config={"max.message.bytes": "1000000"})
     config = config_for(broker, redis_server, source, kafka={"dead_letter_topic": dead}, windows=["1h"])
     options = {"message_max_bytes": 33_554_432}
     with Daemon(config, tmp_path) as daemon:

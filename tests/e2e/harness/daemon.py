@@ -29,7 +29,7 @@ def merge(base, extra):
     return result
 
 
-def config_for(broker, redis, topics, **extra):
+def config_for(broker, redis, topics, /, **extra):
     """The least configuration of a daemon between a Broker and a RedisServer, with quick intervals.
 
     topics: one name or a list. extra: sections laid over it, e.g. windows=["1h"], kafka={"dead_letter_topic": "dl"}; None removes.
