@@ -66,9 +66,9 @@ fetch() {
     local new=$1 name
     say "fetching Apache Kafka $version by Maven into $cache (45 MB, only once)"
     cp "$pom" "$new/pom.xml"
-    if ! (cd "$new" && mvn -B -q -f pom.xml dependency:copy-dependencies -DincludeScope=runtime \
-        -DoutputDirectory="$new/jars" >"$new/maven.log" 2>&1 8>&- </dev/null); then
-        tail -n 20 "$new/maven.log" >&2
+    if ! (cd "$new" && mvn -B -q -f pom.xml org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$new/jars" >"$new/maven.log" 2>&1 8>&- </dev/null); then
+        grep -a ERROR "$new/maven.log" | head -n 5 | cut -c1-500 >&2
         rm -rf "$new"
         die "Maven could not fetch Apache Kafka $version"
     fi
@@ -90,7 +90,12 @@ train() {
         export DELIGHT_KAFKA_TRAINING=1
         export DELIGHT_KAFKA_JAVA_OPTS="-Xms64m -Xmx768m -XX:+UseSerialGC -XX:ArchiveClassesAtExit=$new/classes.jsa"
         "$self" start --dir "$dir" --owner "$$" && "$self" topic "$dir" create training && "$self" stop "$dir"
-    ) >"$new/log" 2>&1 </dev/null || { say "no class archive; nodes start without:"; tail -n 5 "$new/log" >&2; }
+    ) >"$new/log" 2>&1 </dev/null || {
+        say "no class archive; nodes start without:"
+        grep '^kafka.sh' "$new/log" | tail -n 5 >&2
+        # It may be half written.
+        rm -f "$new/classes.jsa"
+    }
     "$self" stop "$dir" --now
     [[ -s $new/classes.jsa ]] || : >"$new/classes.jsa"
     mv "$new/classes.jsa" "$1"
