@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 /* What delightd promises rests on these; another value would break it silently. */
@@ -267,6 +266,12 @@ int64_t dl_kafka_now_ms(void)
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void dl_kafka_sleep_ms(int64_t ms)
+{
+    const struct timespec time = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+    (void)nanosleep(&time, NULL);
 }
 
 int64_t dl_kafka_backoff_ms(unsigned attempt, int64_t base_ms, int64_t max_ms)

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Recall reads with a client of its own, which ends with the call. */
 enum { RECALL_BATCH = 1024 };
@@ -73,14 +72,13 @@ static enum dl_status ask_partitions(struct recall *recall)
     rd_kafka_topic_t *handle = rd_kafka_topic_new(recall->client, recall->deadletter->topic, NULL);
     if (!handle)
         return DL_INVALID;
-    const struct timespec pause = {.tv_nsec = 200 * 1000000L};
     enum dl_status status = DL_TIMEOUT;
     int absences = 0;
     while (remaining_ms(recall, 1) > 0) {
         status = ask_topic(recall, handle);
         if (status == DL_OK || status == DL_REFUSED || (status == DL_EMPTY && ++absences == 2))
             break;
-        (void)nanosleep(&pause, NULL);
+        dl_kafka_sleep_ms(200);
     }
     rd_kafka_topic_destroy(handle);
     return status == DL_EMPTY && absences < 2 ? DL_TIMEOUT : status;

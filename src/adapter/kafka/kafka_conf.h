@@ -32,6 +32,7 @@ bool dl_kafka_client_is_mock(rd_kafka_t *client);
 
 /* Monotonic milliseconds. */
 int64_t dl_kafka_now_ms(void);
+void dl_kafka_sleep_ms(int64_t ms);
 
 /* base doubled per attempt up to max, then half of it drawn by lot, so that
  * clients that failed together do not come back together. */

@@ -8,7 +8,6 @@
 
 struct dl_letter {
     TAILQ_ENTRY(dl_letter) link; /* in the order of sending */
-    bool flying;                 /* librdkafka has it */
     bool alone;                  /* flies alone: it may be what was refused */
     uint16_t topic;
     int32_t partition;

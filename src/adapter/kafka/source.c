@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const int64_t refresh_ms_default = 10000;
 /* Between looks at how far the partitions have grown. */
@@ -283,12 +282,6 @@ static bool start_is_read(const struct dl_kafka_source *source)
     return true;
 }
 
-static void wait_ms(int64_t ms)
-{
-    const struct timespec time = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
-    (void)nanosleep(&time, NULL);
-}
-
 void dl_kafka_source_poll(struct dl_kafka_source *source, int timeout_ms)
 {
     int64_t now_ms = dl_kafka_now_ms();
@@ -296,7 +289,7 @@ void dl_kafka_source_poll(struct dl_kafka_source *source, int timeout_ms)
     if (now_ms >= source->tend_due_ms || source->trouble.fatal)
         tend(source, now_ms);
     if (!source->client) {
-        wait_ms(timeout_ms);
+        dl_kafka_sleep_ms(timeout_ms);
         return;
     }
     /* The batch call waits until the batch is full or the time is over: so take
