@@ -28,6 +28,8 @@
     X(MASTERDOWN, 4, true, "this redis is a replica without its master; waiting")                                   \
     X(CLUSTER, 4, true, "Redis Cluster is not supported: use a Redis without cluster mode")
 
+enum { DL_FAULT_RANK_DETAIL = 3 }; /* from here on another detail is another state */
+
 enum dl_fault {
     DL_FAULT_NONE,
 #define DL_FAULT_ENUM(name, rank, while_up, sentence) DL_FAULT_##name,

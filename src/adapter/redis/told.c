@@ -7,7 +7,10 @@
 void dl_told_fault(struct dl_redis *redis, enum dl_fault fault, const char *detail, int64_t retry_ms)
 {
     detail = detail ? detail : "";
-    if (redis->told_anything && redis->told == fault && strcmp(redis->told_detail, detail) == 0)
+    /* A connection that is refused, reset or ended by turns is one state; a certificate that is
+     * now expired instead of unknown is news. */
+    bool same_detail = dl_fault_rank(fault) < DL_FAULT_RANK_DETAIL || strcmp(redis->told_detail, detail) == 0;
+    if (redis->told_anything && redis->told == fault && same_detail)
         return;
     redis->told_anything = true;
     redis->told = fault;
