@@ -174,7 +174,7 @@ static enum dl_status take_letter(struct recall *recall, const rd_kafka_message_
 
 static enum dl_status take_message(struct recall *recall, const rd_kafka_message_t *message)
 {
-    if (message->partition < 0 || message->partition >= recall->count)
+    if (!message->rkt || message->partition < 0 || message->partition >= recall->count)
         return DL_OK; /* the group's coordinator, or such */
     int64_t *next = &recall->next[message->partition];
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {

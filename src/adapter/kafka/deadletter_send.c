@@ -24,6 +24,7 @@ static void report_failure(struct dl_deadletter *deadletter, struct dl_letter *l
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
     case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
         dl_deadletter_too_large(deadletter, letter);
+        deadletter->explained = true;
         break;
     case RD_KAFKA_RESP_ERR__FATAL: /* follows from another letter's failure */
     case RD_KAFKA_RESP_ERR__PURGE_QUEUE:
@@ -32,7 +33,7 @@ static void report_failure(struct dl_deadletter *deadletter, struct dl_letter *l
     default:
         deadletter->failed_code = code;
         (void)snprintf(deadletter->failed_reason, sizeof deadletter->failed_reason, "%s", rd_kafka_err2str(code));
-        deadletter->backing_off = true;
+        deadletter->backing_off = deadletter->explained = true;
         break;
     }
     deadletter->failed = true;
@@ -157,6 +158,12 @@ static void start_again(struct dl_deadletter *deadletter)
 {
     deadletter->failed = false;
     deadletter->waiting = TAILQ_FIRST(&deadletter->letters);
+    if (deadletter->trouble.fatal && !deadletter->explained) { /* no letter did it: it may not even begin */
+        deadletter->backing_off = true;
+        deadletter->failed_code = RD_KAFKA_RESP_ERR__FATAL;
+        (void)snprintf(deadletter->failed_reason, sizeof deadletter->failed_reason, "%s", deadletter->trouble.fatal_reason);
+    }
+    deadletter->explained = false;
     if (deadletter->backing_off)
         back_off(deadletter);
     if (deadletter->waiting)
@@ -176,11 +183,7 @@ static void start_again(struct dl_deadletter *deadletter)
 /* A client that was given up sends nothing more, yet keeps what it has. */
 static void give_back(struct dl_deadletter *deadletter, int64_t now_ms)
 {
-    if (!deadletter->failed) { /* a fault that no letter has felt: it may not even begin */
-        deadletter->failed = deadletter->backing_off = true;
-        deadletter->failed_code = RD_KAFKA_RESP_ERR__FATAL;
-        (void)snprintf(deadletter->failed_reason, sizeof deadletter->failed_reason, "%s", deadletter->trouble.fatal_reason);
-    }
+    deadletter->failed = true;
     if (deadletter->flying == 0 || now_ms - deadletter->purge_ms < purge_ms)
         return;
     deadletter->purge_ms = now_ms;
@@ -230,7 +233,10 @@ void dl_deadletter_step(struct dl_deadletter *deadletter)
         start_again(deadletter);
     if (!deadletter->client || deadletter->failed || now_ms < deadletter->due_ms)
         return;
-    bool wanted = deadletter->outstanding > 0 || dl_kafka_trouble_any(&deadletter->trouble);
+    bool troubled = dl_kafka_trouble_any(&deadletter->trouble);
+    bool wanted = deadletter->outstanding > 0 || troubled;
+    if (troubled && deadletter->topic_due_ms > now_ms + 2000) /* an answer tells that it is over */
+        deadletter->topic_due_ms = now_ms + dl_kafka_backoff_ms(0, 2000, 2000);
     if (wanted && now_ms >= deadletter->topic_due_ms)
         dl_deadletter_look_at_topic(deadletter);
     if (may_hand_over(deadletter, now_ms))

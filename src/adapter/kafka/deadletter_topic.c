@@ -43,8 +43,8 @@ static void set_told(struct dl_deadletter *deadletter, size_t bytes)
     if (batch_bytes == limits->batch_bytes)
         return;
     limits->batch_bytes = batch_bytes;
-    deadletter->failed = true; /* by starting again, in order */
-    deadletter->trouble.fatal = true;
+    deadletter->explained = true;
+    deadletter->trouble.fatal = true; /* start again, in order, with a client of that size */
 }
 
 void dl_deadletter_serve_limits(struct dl_deadletter *deadletter)

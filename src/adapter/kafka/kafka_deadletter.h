@@ -48,6 +48,7 @@ struct dl_deadletter {
     bool missing, refused, unwell, stuck; /* noted */
 
     bool failed;      /* a letter failed: wait until nothing is in flight, then start again */
+    bool explained;   /* it is known which one, and why */
     bool backing_off; /* by a fault that may last */
     bool narrower;    /* a batch was too large: make smaller ones */
     rd_kafka_resp_err_t failed_code;

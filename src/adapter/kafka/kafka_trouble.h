@@ -24,6 +24,7 @@ struct dl_kafka_trouble {
     } kinds[DL_KAFKA_KINDS];
     char reason[256];        /* the last thing a single broker's connection failed by */
     int64_t silent_since_ms; /* requests fail since then, 0: they do not */
+    bool down;               /* librdkafka has no connection left; not confirmed by a request yet */
     struct {
         uint64_t hash;
         int64_t until_ms;

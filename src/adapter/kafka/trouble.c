@@ -57,7 +57,7 @@ static void end(struct dl_kafka_trouble *trouble, enum dl_kafka_trouble_kind kin
 
 bool dl_kafka_trouble_any(const struct dl_kafka_trouble *trouble)
 {
-    if (trouble->silent_since_ms != 0)
+    if (trouble->silent_since_ms != 0 || trouble->down)
         return true;
     for (int kind = 0; kind < DL_KAFKA_KINDS; kind++)
         if (trouble->kinds[kind].on)
@@ -76,13 +76,14 @@ void dl_kafka_trouble_silent(struct dl_kafka_trouble *trouble, const char *reaso
     int64_t now_ms = dl_kafka_now_ms();
     if (trouble->silent_since_ms == 0)
         trouble->silent_since_ms = now_ms;
-    if (now_ms - trouble->silent_since_ms >= silence_ms && !explained(trouble))
+    if ((trouble->down || now_ms - trouble->silent_since_ms >= silence_ms) && !explained(trouble))
         begin(trouble, DL_KAFKA_AWAY, *trouble->reason ? trouble->reason : reason);
 }
 
 void dl_kafka_trouble_answered(struct dl_kafka_trouble *trouble)
 {
     trouble->silent_since_ms = 0;
+    trouble->down = false;
     *trouble->reason = '\0';
     end(trouble, DL_KAFKA_AWAY);
     /* One broker may answer while another one refuses. */
@@ -108,8 +109,7 @@ static void on_error(rd_kafka_t *client, int code, const char *reason, void *opa
         begin(trouble, DL_KAFKA_TLS, reason);
         break;
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-        if (!explained(trouble))
-            begin(trouble, DL_KAFKA_AWAY, *trouble->reason ? trouble->reason : reason);
+        trouble->down = true; /* it may be for a moment: the next request will tell */
         break;
     default:
         copy_text(trouble->reason, sizeof trouble->reason, reason);
@@ -146,10 +146,13 @@ static bool said_lately(struct dl_kafka_trouble *trouble, const char *facility)
 static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *line)
 {
     struct dl_kafka_trouble *trouble = rd_kafka_opaque(client);
-    bool connection = strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0;
-    enum dl_note_level as = DL_NOTE_DEBUG;
-    if (level <= LOG_ERR && !connection && strcmp(facility, "CONFWARN") != 0 && !said_lately(trouble, facility))
-        as = DL_NOTE_WARNING;
+    static const char *const told_otherwise[] = {"FAIL", "ERROR", "FATAL", "CONFWARN"};
+    enum dl_note_level as = level <= LOG_ERR ? DL_NOTE_WARNING : DL_NOTE_DEBUG;
+    for (size_t i = 0; i < sizeof told_otherwise / sizeof told_otherwise[0]; i++)
+        if (strcmp(facility, told_otherwise[i]) == 0)
+            as = DL_NOTE_DEBUG;
+    if (as == DL_NOTE_WARNING && said_lately(trouble, facility))
+        as = DL_NOTE_DEBUG;
     dl_note(trouble->notes, as, "librdkafka says", DL_TEXT("client", trouble->client), DL_TEXT("facility", facility),
             DL_TEXT("line", line));
 }
