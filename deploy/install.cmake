@@ -56,11 +56,12 @@ install(FILES config/event.schema.json DESTINATION share/delightd)
 install(FILES deploy/delightd.service deploy/delightd@.service DESTINATION lib/systemd/system)
 install(FILES deploy/delightd.sysusers DESTINATION lib/sysusers.d RENAME delightd.conf)
 install(FILES deploy/debian/copyright DESTINATION share/doc/delightd)
-install(FILES README.md config/delightd.yaml DESTINATION share/doc/delightd OPTIONAL)
+install(FILES README.md DESTINATION share/doc/delightd OPTIONAL)
+install(FILES config/delightd.yaml DESTINATION share/doc/delightd/examples)
 install(FILES ${MAN_DIR}/changelog.gz DESTINATION share/doc/delightd OPTIONAL)
 
 # /etc belongs to /usr; below any other prefix it is etc. An edited configuration is never overwritten.
-install(CODE [[
+string(CONFIGURE [[
   set(etc "${CMAKE_INSTALL_PREFIX}/etc")
   if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
     set(etc "/etc")
@@ -68,10 +69,11 @@ install(CODE [[
   if(EXISTS "$ENV{DESTDIR}${etc}/delightd/delightd.yaml")
     message(STATUS "Kept: $ENV{DESTDIR}${etc}/delightd/delightd.yaml")
   else()
-    file(INSTALL ")]] "${PROJECT_SOURCE_DIR}" [[/config/delightd.yaml" DESTINATION "${etc}/delightd"
+    file(INSTALL "@PROJECT_SOURCE_DIR@/config/delightd.yaml" DESTINATION "${etc}/delightd"
       PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
   endif()
-]])
+]] install_configuration @ONLY)
+install(CODE "${install_configuration}")
 
 # ---- Package ----
 
