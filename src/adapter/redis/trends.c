@@ -108,7 +108,7 @@ void dl_trends_step(struct dl_view *view)
         }
 }
 
-void dl_refresh_tick(struct dl_view *view, uint64_t elapsed_ms)
+void dl_refresh_tick(struct dl_view *view, int64_t elapsed_ms)
 {
     if (!view->options.expire)
         return;

@@ -134,7 +134,9 @@ void dl_view_pump(struct dl_view *view)
 
 void dl_view_publish(struct dl_view *view, int64_t now_ms, const struct dl_view_status *status)
 {
-    uint64_t now = dl_view_now(view), elapsed = view->started ? now - view->wall_at_ms : 0;
+    uint64_t now = dl_view_now(view);
+    /* Of the wall clock, as Redis's expiry is; a step back counts as no time. */
+    int64_t elapsed = view->started && now_ms > view->wall_ms ? now_ms - view->wall_ms : 0;
     view->wall_ms = now_ms;
     view->wall_at_ms = now;
     view->status = *status;

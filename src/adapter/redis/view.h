@@ -219,7 +219,7 @@ uint64_t dl_trend_closed(const struct dl_view *view, int64_t id, int window);
 void dl_trends_due(struct dl_view *view, int window); /* go round once more */
 void dl_trends_tick(struct dl_view *view);            /* has a pane closed? */
 void dl_trends_step(struct dl_view *view);
-void dl_refresh_tick(struct dl_view *view, uint64_t elapsed_ms);
+void dl_refresh_tick(struct dl_view *view, int64_t elapsed_ms);
 
 /* ---- meta.c, sweep.c ---- */
 

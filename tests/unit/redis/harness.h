@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <hiredis/hiredis.h>
 #include <signal.h>
 #include <stdio.h>
