@@ -1,6 +1,8 @@
 /* What a record becomes: an event, or the first reason in DESIGN 4's order. */
 #include "cases.h"
 
+#include "detail.h"
+
 #include <delight/counter.h>
 #include <delight/time.h>
 
@@ -374,6 +376,22 @@ START_TEST(test_details)
 }
 END_TEST
 
+START_TEST(test_long_details_are_cut_between_characters)
+{
+    char sentence[400];
+    for (size_t ahead = 0; ahead < 4; ahead++) {
+        memset(sentence, 'a', ahead);
+        for (size_t at = ahead; at < 300; at += 4)
+            memcpy(sentence + at, "\xf0\x9f\x98\x80", 5);
+        ck_assert_int_eq(dl_refuse(detail, DL_REJECT_NO_ANSWER, "%s", sentence), DL_REJECT_NO_ANSWER);
+        ck_assert_uint_eq(strlen(detail), ahead + (DL_DETAIL_SIZE - 1 - ahead) / 4 * 4);
+        ck_assert_int_eq(memcmp(detail, sentence, strlen(detail)), 0);
+    }
+    dl_refuse(detail, DL_REJECT_NO_ANSWER, "%s", "\x80" "a\xc3 \xc2\x9f\xc2\xa0\x1b\x7f");
+    ck_assert_str_eq(detail, "?a? ??\xc2\xa0??");
+}
+END_TEST
+
 START_TEST(test_details_keep_people_out)
 {
     static const char *const rows[] = {
@@ -534,6 +552,30 @@ START_TEST(test_a_rejected_event_leaves_nothing)
 }
 END_TEST
 
+static int allocations_left;
+
+static void *scarce_malloc(size_t bytes)
+{
+    return allocations_left-- > 0 ? malloc(bytes) : NULL;
+}
+
+/* Without memory an event is not lost: it is refused, so that it becomes a dead letter. */
+START_TEST(test_jansson_out_of_memory)
+{
+    static const char value[] = "{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9,\"csat\":5.0,\"note\":[\"a\",{\"b\":1}]}";
+    json_set_alloc_funcs(scarce_malloc, free);
+    int allocations = 0;
+    for (;; allocations++) {
+        allocations_left = allocations;
+        if (decode(value) == DL_ACCEPTED)
+            break;
+        ck_assert_str_eq(detail, "the JSON library could not read it");
+        ck_assert_int_lt(allocations, 1000);
+    }
+    ck_assert_int_gt(allocations, 10);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("decode");
@@ -554,6 +596,7 @@ int main(void)
     tcase_add_test(tcase, test_bytes_that_are_no_utf8);
     tcase_add_test(tcase, test_first_fault_in_byte_order);
     tcase_add_test(tcase, test_details);
+    tcase_add_test(tcase, test_long_details_are_cut_between_characters);
     tcase_add_test(tcase, test_details_keep_people_out);
     tcase_add_test(tcase, test_catalogue);
     tcase_add_test(tcase, test_names_live_until_the_next_call);
@@ -562,6 +605,7 @@ int main(void)
     tcase_add_test(tcase, test_header_bytes_that_are_no_utf8);
     tcase_add_test(tcase, test_unknown_fields);
     tcase_add_test(tcase, test_a_rejected_event_leaves_nothing);
+    tcase_add_test(tcase, test_jansson_out_of_memory);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
