@@ -50,11 +50,15 @@ static void init_thresholds(struct ld_generator *generator, const struct ld_traf
     double sum = traffic->mix[0] + traffic->mix[1] + traffic->mix[2];
     double fresh = 1 - traffic->malformed - traffic->future_rejected - traffic->orphans - traffic->duplicates -
                    traffic->retractions;
+    /* A repeat or retraction that is due goes first; the other shares are drawn in what is left. */
+    double drawn = 1 - traffic->duplicates - traffic->retractions;
+    double malformed = traffic->malformed / drawn;
+    double rejected = malformed + traffic->future_rejected / drawn;
     generator->survey_below = ld_threshold(traffic->mix[0] / sum);
     generator->contact_below = ld_threshold((traffic->mix[0] + traffic->mix[1]) / sum);
-    generator->malformed_below = ld_threshold(traffic->malformed);
-    generator->rejected_below = ld_threshold(traffic->malformed + traffic->future_rejected);
-    generator->orphan_below = ld_threshold(traffic->malformed + traffic->future_rejected + traffic->orphans);
+    generator->malformed_below = ld_threshold(malformed);
+    generator->rejected_below = ld_threshold(rejected);
+    generator->orphan_below = ld_threshold(rejected + traffic->orphans / drawn);
     generator->late_below = ld_threshold(traffic->late);
     generator->future_below = ld_threshold(traffic->late + traffic->future);
     /* Shares are of all messages, but only fresh ones are repeated or retracted. */
@@ -349,7 +353,7 @@ static void send_pending(struct ld_generator *generator, struct ld_message *mess
     struct pending *pending = heap_pop(generator);
     generator->event = pending->event;
     message->repeat = pending->repeat;
-    message->copy = 1;
+    message->copy = generator->event.is_retraction ? 0 : 1;
     if (pending->timestamp_ms != 0)
         message->timestamp_ms = pending->timestamp_ms;
     ld_encode_event(&generator->encoder, &generator->event, &pending->spelling, pending->noise, message);

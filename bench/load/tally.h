@@ -52,11 +52,11 @@ enum ld_counter {
 
 /* Histogram of milliseconds: 0 and 1..15 exact; above, eight buckets per power of two; one for more than 24 h.
  *
- *   bucket   0   1 .. 15   16       17       ..  23       24       ..   199           200
- *   value    0   1 .. 15   16..17   18..19       30..31   32..35        .. 2^27 - 1   > 86,400,000
+ *   bucket   0   1 .. 15   16       17       ..  23       24       ..   194            195
+ *   value    0   1 .. 15   16..17   18..19       30..31   32..35        .. 86,400,000   more
  *
  * No bucket reads as more than 24 h. */
-#define LD_BUCKETS 201
+#define LD_BUCKETS 196
 #define LD_BUCKET_OVER (LD_BUCKETS - 1)
 #define LD_OVER_MS INT64_C(86400000)
 
