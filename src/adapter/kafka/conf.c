@@ -48,6 +48,7 @@ struct setting {
 static const struct setting consumer_defaults[] = {
     {"group.id", "delightd"},
     {"socket.keepalive.enable", "true"},
+    {"reconnect.backoff.max.ms", "5000"},
     {"queued.min.messages", "1000000"},
     {"queued.max.messages.kbytes", "262144"},
     {"fetch.queue.backoff.ms", "20"},
@@ -63,6 +64,7 @@ static const struct setting consumer_fixed[] = {
 /* The topic's own limit decides how large a dead letter may be, not librdkafka's. */
 static const struct setting producer_defaults[] = {
     {"socket.keepalive.enable", "true"},
+    {"reconnect.backoff.max.ms", "5000"},
     {"linger.ms", "5"},
     {"message.max.bytes", "100000000"},
 };

@@ -22,8 +22,9 @@ const char *dl_kafka_conf_value(const struct dl_kafka_options *options, const ch
  * reports are served on the queue that the caller polls. NULL: error says why. */
 rd_kafka_t *dl_kafka_client_create(const rd_kafka_conf_t *conf, enum dl_kafka_role role, char *error, size_t error_size);
 
-/* Ends a client without waiting for brokers. One that hangs in the resolver
- * after wait_ms is left to a thread of its own: false. */
+/* Ends a client without waiting for brokers. False: it has not ended after
+ * wait_ms, and is left to a thread of its own. That happens while the resolver
+ * hangs, and with 2.0.2 for good once a topic that was read has been deleted. */
 bool dl_kafka_client_destroy(rd_kafka_t *client, int wait_ms);
 
 /* librdkafka's mock cluster cannot look offsets up by time. True once its

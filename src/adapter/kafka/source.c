@@ -329,6 +329,6 @@ size_t dl_kafka_source_partitions(const struct dl_kafka_source *source)
     size_t count = 0;
     for (size_t i = 0; i < source->topic_count; i++)
         for (int32_t p = 0; p < source->topics[i].partition_count; p++)
-            count += source->topics[i].partitions[p].assigned;
+            count += source->topics[i].partitions[p].phase == DL_KAFKA_READING;
     return count;
 }

@@ -39,9 +39,11 @@ static void topic_gone(struct dl_kafka_topic *topic)
                 DL_TEXT("topic", topic->name));
     topic->missing = true;
     topic->seen = true;
+    /* They stay assigned: librdkafka 2.0.2 loses a reference to a broker when a
+     * partition that no longer exists is taken away, and then cannot end. What
+     * it reads should the topic come back is dropped until that is noticed. */
     for (int32_t p = 0; p < topic->partition_count; p++) {
         struct dl_kafka_partition *partition = &topic->partitions[p];
-        dl_kafka_source_unassign(topic, p);
         partition->phase = DL_KAFKA_GONE;
         partition->begin = DL_KAFKA_FIRST;
         partition->reached = true;
@@ -102,7 +104,6 @@ static void topic_there(struct dl_kafka_topic *topic, const rd_kafka_metadata_to
         struct dl_kafka_partition *partition = &topic->partitions[p];
         partition->leader = -1;
         if (p >= count && partition->phase != DL_KAFKA_GONE) { /* made anew with fewer */
-            dl_kafka_source_unassign(topic, p);
             partition->phase = DL_KAFKA_GONE;
             partition->begin = DL_KAFKA_RESUME;
             partition->reached = true;
