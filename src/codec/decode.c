@@ -57,7 +57,7 @@ static enum dl_reject parse(const char *text, size_t bytes, json_t **root, char 
 {
     struct dl_syntax_fault fault;
     bool good = dl_syntax_check(text, bytes, &fault);
-    json_error_t error;
+    json_error_t error = {.line = 0}; /* jansson sets no code when it gets no memory at all */
     json_t *value = json_loadb(text, good ? bytes : fault.at, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
     if (value != NULL && good) {
         *root = value;

@@ -144,7 +144,7 @@ static bool scan_string(struct scan *scan)
                 return false;
             continue;
         }
-        size_t length = dl_utf8_bytes(scan->text + scan->at, scan->bytes - scan->at);
+        size_t length = byte < 0x80 ? 1 : dl_utf8_bytes(scan->text + scan->at, scan->bytes - scan->at);
         if (length == 0)
             return unexpected(scan, "");
         scan->at += length;
