@@ -1,25 +1,14 @@
 #include <delight/batch.h>
 
-#include "arena.h"
+#include "cells.h"
 #include "hash.h"
 #include "increment.h"
-#include "table.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* One arena holds cells, slots and counters:
- *
- *   cell ─► slot (a second) ─► slot …      a slot has the counters of one second
- *     │       ├─► 11 NPS counters
- *     │       ├─► 16 contact counters      a group's counters come into being when
- *     │       └─► octave ─► octave …       the first event touches the group, so an
- *     ▼                                    event writes to a cache line or two
- *   cell …
- */
 enum {
-    GROUPS = DL_GROUP_WAIT, /* the scalar ones; EVENTS stands in the slot itself */
     KEY_NAMES_MAX = 3 + DL_SEGMENTS_MAX,
     KEY_BYTES_MAX = 1 + KEY_NAMES_MAX * (1 + DL_NAME_BYTES_MAX),
     SOURCES_MAX = 65535,
@@ -31,41 +20,13 @@ enum {
 
 static_assert(DL_NAME_BYTES_MAX <= UINT8_MAX, "a name's length fits the byte before it");
 
-struct octave {
-    struct octave *next; /* ascending groups */
-    int64_t count[DL_HISTOGRAM_BLOCK];
-    uint16_t group;
-};
-
-struct slot {
-    struct cell *cell;
-    struct slot *next; /* of the cell */
-    int64_t second;
-    int64_t events;    /* adds minus retractions */
-    int64_t counted;   /* adds plus retractions; 0 only where an event found no room */
-    int64_t *group[GROUPS];
-    struct octave *octaves;
-};
-
-/* The key is its kind, then each name behind its length. */
-struct cell {
-    struct cell *next; /* in the order in which they came */
-    struct slot *first, *last;
-    struct slot *recent;
-    uint32_t number;
-    uint16_t key_bytes;
-    unsigned char key[];
-};
+/* A cell's key is its kind, then each name behind its length. */
 enum cell_kind { CELL_PLACE, CELL_FEATURE };
 
 struct dl_batch {
     struct dl_batch_options options;
-    struct dl_arena arena;
-    struct dl_table cells, slots;
-    struct cell *first, *last;
-    uint32_t cell_count;
-    size_t tallies;
-    uint64_t seed;
+    struct dl_cells cells;
+    size_t tallies; /* slots that an event was counted in */
 
     struct dl_batch_source *sources;
     uint32_t source_count, source_capacity;
@@ -84,7 +45,7 @@ struct target {
 };
 
 struct targets {
-    struct slot *slot[TARGET_SLOTS_MAX];
+    struct dl_slot *slot[TARGET_SLOTS_MAX];
     size_t slots;
     struct target target[TARGETS_MAX];
     size_t count;
@@ -97,9 +58,9 @@ struct dl_batch *dl_batch_create(const struct dl_batch_options *options, int64_t
     if (batch == NULL)
         return NULL;
     batch->options = *options;
-    batch->arena.bytes_max = options->bytes_max;
-    batch->arena.bytes = sizeof *batch;
-    batch->seed = dl_hash_seed(batch);
+    batch->cells.arena.bytes_max = options->bytes_max;
+    batch->cells.arena.bytes = sizeof *batch;
+    batch->cells.seed = dl_hash_seed(batch);
     batch->opened_ms = opened_ms;
     batch->newest_ms = INT64_MIN;
     return batch;
@@ -109,28 +70,10 @@ void dl_batch_destroy(struct dl_batch *batch)
 {
     if (batch == NULL)
         return;
-    dl_arena_deinit(&batch->arena);
-    dl_table_deinit(&batch->cells);
-    dl_table_deinit(&batch->slots);
+    dl_cells_deinit(&batch->cells);
     dl_table_deinit(&batch->source_table);
     free(batch->sources);
     free(batch);
-}
-
-/* Room for one more entry, within bytes_max. While a table grows, the old one
- * and the new one are both there: both must fit. */
-static enum dl_status reserve_entry(struct dl_batch *batch, struct dl_table *table)
-{
-    size_t larger = dl_table_growth(table, 1);
-    if (larger == 0)
-        return DL_OK;
-    if (larger > batch->arena.bytes_max - batch->arena.bytes)
-        return DL_FULL;
-    size_t before = dl_table_bytes(table);
-    enum dl_status status = dl_table_reserve(table, 1);
-    if (status == DL_OK)
-        batch->arena.bytes += larger - before;
-    return status;
 }
 
 static size_t put_name(unsigned char *key, size_t at, struct dl_name name)
@@ -149,130 +92,34 @@ static size_t put_segments(const struct dl_batch *batch, unsigned char *key, siz
     return at;
 }
 
-static enum dl_status find_cell(struct dl_batch *batch, const unsigned char *key, size_t key_bytes, struct cell **out)
+static enum dl_status aim_slot(struct dl_batch *batch, const unsigned char *key, size_t key_bytes, int64_t second,
+                               struct targets *targets)
 {
-    uint64_t hash = dl_hash(key, key_bytes, batch->seed);
-    struct dl_table_cursor cursor = dl_table_look(&batch->cells, hash);
-    for (uint32_t at; (at = dl_table_next(&batch->cells, &cursor)) != DL_TABLE_NONE;) {
-        struct cell *cell = dl_arena_at(&batch->arena, at);
-        if (cell->key_bytes == key_bytes && memcmp(cell->key, key, key_bytes) == 0) {
-            *out = cell;
-            return DL_OK;
-        }
-    }
-    enum dl_status status = reserve_entry(batch, &batch->cells);
-    if (status != DL_OK)
-        return status;
-    void *memory;
-    uint32_t reference;
-    status = dl_arena_take(&batch->arena, sizeof(struct cell) + key_bytes, &memory, &reference);
-    if (status != DL_OK)
-        return status;
-    struct cell *cell = memory;
-    cell->number = batch->cell_count++;
-    cell->key_bytes = (uint16_t)key_bytes;
-    memcpy(cell->key, key, key_bytes);
-    if (batch->last == NULL)
-        batch->first = cell;
-    else
-        batch->last->next = cell;
-    batch->last = cell;
-    dl_table_put(&batch->cells, hash, reference);
-    *out = cell;
-    return DL_OK;
+    struct dl_cell_entry *cell;
+    enum dl_status status = dl_cells_find(&batch->cells, key, key_bytes, &cell);
+    if (status == DL_OK)
+        status = dl_cells_slot(&batch->cells, cell, second, &targets->slot[targets->slots]);
+    if (status == DL_OK)
+        targets->slots++;
+    return status;
 }
 
-static enum dl_status find_slot(struct dl_batch *batch, struct cell *cell, int64_t second, struct slot **out)
+static enum dl_status aim_counters(struct dl_batch *batch, const struct dl_increment *increments, size_t count,
+                                   struct targets *targets)
 {
-    /* Most events of a batch are of now: the cell's last slot is theirs. */
-    if (cell->recent != NULL && cell->recent->second == second) {
-        *out = cell->recent;
-        return DL_OK;
-    }
-    int64_t key[2] = {(int64_t)cell->number, second};
-    uint64_t hash = dl_hash(key, sizeof key, batch->seed);
-    struct dl_table_cursor cursor = dl_table_look(&batch->slots, hash);
-    for (uint32_t at; (at = dl_table_next(&batch->slots, &cursor)) != DL_TABLE_NONE;) {
-        struct slot *slot = dl_arena_at(&batch->arena, at);
-        if (slot->second == second && slot->cell == cell) {
-            cell->recent = *out = slot;
-            return DL_OK;
-        }
-    }
-    enum dl_status status = reserve_entry(batch, &batch->slots);
-    if (status != DL_OK)
-        return status;
-    void *memory;
-    uint32_t reference;
-    status = dl_arena_take(&batch->arena, sizeof(struct slot), &memory, &reference);
-    if (status != DL_OK)
-        return status;
-    struct slot *slot = memory;
-    slot->cell = cell;
-    slot->second = second;
-    if (cell->last == NULL)
-        cell->first = slot;
-    else
-        cell->last->next = slot;
-    cell->recent = cell->last = slot;
-    dl_table_put(&batch->slots, hash, reference);
-    *out = slot;
-    return DL_OK;
-}
-
-static enum dl_status find_octave(struct dl_batch *batch, struct slot *slot, uint16_t group, int64_t **counters)
-{
-    struct octave **link = &slot->octaves;
-    while (*link != NULL && (*link)->group < group)
-        link = &(*link)->next;
-    if (*link == NULL || (*link)->group != group) {
-        void *memory;
-        uint32_t reference;
-        enum dl_status status = dl_arena_take(&batch->arena, sizeof(struct octave), &memory, &reference);
-        if (status != DL_OK)
-            return status;
-        struct octave *octave = memory;
-        octave->group = group;
-        octave->next = *link;
-        *link = octave;
-    }
-    *counters = (*link)->count;
-    return DL_OK;
-}
-
-static enum dl_status find_counter(struct dl_batch *batch, struct slot *slot, uint16_t group, uint16_t place,
-                                   int64_t **counter)
-{
-    int64_t *counters;
-    if (group < GROUPS) {
-        if (slot->group[group] == NULL) {
-            void *memory;
-            uint32_t reference;
-            enum dl_status status = dl_arena_take(&batch->arena, dl_group_size(group) * sizeof(int64_t), &memory,
-                                                  &reference);
+    struct dl_slot *slot = targets->slot[targets->slots - 1];
+    uint16_t group = DL_GROUP_EVENTS; /* no increment has it */
+    int64_t *counters = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (increments[i].group != group) {
+            group = increments[i].group;
+            enum dl_status status = dl_cells_counters(&batch->cells, slot, group, &counters);
             if (status != DL_OK)
                 return status;
-            slot->group[group] = memory;
         }
-        counters = slot->group[group];
-    } else {
-        enum dl_status status = find_octave(batch, slot, group, &counters);
-        if (status != DL_OK)
-            return status;
+        targets->target[targets->count++] =
+            (struct target){.counter = counters + increments[i].place, .value = increments[i].value};
     }
-    *counter = counters + place;
-    return DL_OK;
-}
-
-static enum dl_status aim(struct dl_batch *batch, struct targets *targets, struct slot *slot, uint16_t group,
-                          uint16_t place, int64_t value)
-{
-    struct target *target = &targets->target[targets->count];
-    enum dl_status status = find_counter(batch, slot, group, place, &target->counter);
-    if (status != DL_OK)
-        return status;
-    target->value = value;
-    targets->count++;
     return DL_OK;
 }
 
@@ -286,20 +133,13 @@ static enum dl_status aim_place(struct dl_batch *batch, const struct dl_event *e
     bytes = put_name(key, bytes, event->stage);
     bytes = put_name(key, bytes, event->journey);
     bytes = put_segments(batch, key, bytes, event);
-    struct cell *cell;
-    struct slot *slot;
-    enum dl_status status = find_cell(batch, key, bytes, &cell);
-    if (status == DL_OK)
-        status = find_slot(batch, cell, second, &slot);
+    enum dl_status status = aim_slot(batch, key, bytes, second, targets);
     if (status != DL_OK)
         return status;
-    targets->slot[targets->slots++] = slot;
     struct dl_increment increments[DL_INCREMENTS_MAX];
     size_t count = dl_increments(event, batch->options.service_level_threshold_ms, batch->options.short_abandon_ms,
                                  increments);
-    for (size_t i = 0; i < count && status == DL_OK; i++)
-        status = aim(batch, targets, slot, increments[i].group, increments[i].place, increments[i].value);
-    return status;
+    return aim_counters(batch, increments, count, targets);
 }
 
 /* Each Kano answer also counts by its feature, wherever it was given. */
@@ -312,16 +152,12 @@ static enum dl_status aim_features(struct dl_batch *batch, const struct dl_event
         key[bytes++] = CELL_FEATURE;
         bytes = put_name(key, bytes, event->kano[i].feature);
         bytes = put_segments(batch, key, bytes, event);
-        struct cell *cell;
-        struct slot *slot;
-        enum dl_status status = find_cell(batch, key, bytes, &cell);
+        enum dl_status status = aim_slot(batch, key, bytes, second, targets);
+        const struct dl_increment answer = {.group = DL_GROUP_KANO, .place = event->kano[i].category, .value = 1};
         if (status == DL_OK)
-            status = find_slot(batch, cell, second, &slot);
-        if (status == DL_OK)
-            status = aim(batch, targets, slot, DL_GROUP_KANO, event->kano[i].category, 1);
+            status = aim_counters(batch, &answer, 1, targets);
         if (status != DL_OK)
             return status;
-        targets->slot[targets->slots++] = slot;
     }
     return DL_OK;
 }
@@ -382,7 +218,7 @@ enum dl_status dl_batch_cover(struct dl_batch *batch, uint16_t topic, int32_t pa
     uint32_t at = batch->source_recent;
     if (!is_source(batch, at, topic, partition)) {
         int64_t key[2] = {topic, partition};
-        uint64_t hash = dl_hash(key, sizeof key, batch->seed);
+        uint64_t hash = dl_hash(key, sizeof key, batch->cells.seed);
         struct dl_table_cursor cursor = dl_table_look(&batch->source_table, hash);
         do
             at = dl_table_next(&batch->source_table, &cursor);
@@ -428,7 +264,7 @@ int64_t dl_batch_newest_ms(const struct dl_batch *batch)
 
 size_t dl_batch_bytes(const struct dl_batch *batch)
 {
-    return batch->arena.bytes + batch->source_capacity * sizeof *batch->sources + dl_table_bytes(&batch->source_table);
+    return batch->cells.arena.bytes + batch->source_capacity * sizeof *batch->sources + dl_table_bytes(&batch->source_table);
 }
 
 void dl_batch_set_caught_up(struct dl_batch *batch)
@@ -454,7 +290,7 @@ static const unsigned char *take_name(const unsigned char *key, struct dl_name *
     return key + name->bytes;
 }
 
-static void read_cell(const struct dl_batch *batch, const struct cell *cell, struct dl_cell *out)
+static void read_cell(const struct dl_batch *batch, const struct dl_cell_entry *cell, struct dl_cell *out)
 {
     *out = (struct dl_cell){.touchpoint = {.data = NULL}};
     const unsigned char *key = cell->key;
@@ -485,27 +321,27 @@ static void list_nonzero(struct nonzero *list, uint16_t first, const int64_t *co
         }
 }
 
-static void read_slot(const struct slot *slot, struct nonzero *list)
+static void read_slot(const struct dl_batch *batch, const struct dl_slot *slot, struct nonzero *list)
 {
     list->count = 0;
     list_nonzero(list, DL_COUNT_EVENTS, &slot->events, 1);
-    for (uint16_t group = 0; group < GROUPS; group++)
-        if (slot->group[group] != NULL)
-            list_nonzero(list, dl_group_first(group), slot->group[group], dl_group_size(group));
-    for (const struct octave *octave = slot->octaves; octave != NULL; octave = octave->next)
-        list_nonzero(list, dl_group_first(octave->group), octave->count, DL_HISTOGRAM_BLOCK);
+    for (uint16_t group = DL_GROUP_EVENTS + 1; group < DL_GROUPS; group++) {
+        const int64_t *counters = dl_slot_counters(&batch->cells, slot, group);
+        if (counters != NULL)
+            list_nonzero(list, dl_group_first(group), counters, dl_group_size(group));
+    }
 }
 
 enum dl_status dl_batch_each(const struct dl_batch *batch, dl_batch_on_tally *on_tally, void *context)
 {
     struct nonzero list;
-    for (const struct cell *cell = batch->first; cell != NULL; cell = cell->next) {
+    for (const struct dl_cell_entry *cell = batch->cells.first; cell != NULL; cell = cell->next) {
         struct dl_cell names;
         read_cell(batch, cell, &names);
-        for (const struct slot *slot = cell->first; slot != NULL; slot = slot->next) {
+        for (const struct dl_slot *slot = cell->first; slot != NULL; slot = slot->next) {
             if (slot->counted == 0)
                 continue;
-            read_slot(slot, &list);
+            read_slot(batch, slot, &list);
             const struct dl_batch_tally tally = {.cell = &names, .cell_number = cell->number, .second = slot->second,
                                                  .events = slot->counted, .counters = list.counter,
                                                  .values = list.value, .count = list.count};

@@ -75,23 +75,24 @@ static void add_contact(struct list *list, const struct dl_event *event, int64_t
 {
     ADD(list, CONTACTS, CONTACTS, 1);
     add_outcome(list, event, threshold_ms, short_ms);
-    if (event->wait_ms != DL_ABSENT) {
-        ADD(list, CONTACTS, WAIT_N, 1);
-        add_bucket(list, DL_GROUP_WAIT, event->wait_ms);
+    if (event->first_contact != DL_ABSENT) {
+        ADD(list, CONTACTS, FCR_N, 1);
+        ADD(list, CONTACTS, FCR_YES, event->first_contact);
+        if (event->resolvable != 0) {
+            ADD(list, CONTACTS, FCR_NET_N, 1);
+            ADD(list, CONTACTS, FCR_NET_YES, event->first_contact);
+        }
     }
     if (event->handle_ms != DL_ABSENT) {
         ADD(list, CONTACTS, HANDLE_N, 1);
         ADD(list, CONTACTS, HANDLE_MS, event->handle_ms);
+    }
+    if (event->wait_ms != DL_ABSENT) {
+        ADD(list, CONTACTS, WAIT_N, 1);
+        add_bucket(list, DL_GROUP_WAIT, event->wait_ms);
+    }
+    if (event->handle_ms != DL_ABSENT)
         add_bucket(list, DL_GROUP_HANDLE, event->handle_ms);
-    }
-    if (event->first_contact == DL_ABSENT)
-        return;
-    ADD(list, CONTACTS, FCR_N, 1);
-    ADD(list, CONTACTS, FCR_YES, event->first_contact);
-    if (event->resolvable != 0) {
-        ADD(list, CONTACTS, FCR_NET_N, 1);
-        ADD(list, CONTACTS, FCR_NET_YES, event->first_contact);
-    }
 }
 
 static void add_complaint(struct list *list, const struct dl_event *event)

@@ -13,6 +13,6 @@ struct dl_increment {
 enum { DL_INCREMENTS_MAX = 48 };
 
 /* Fills out, which has room for DL_INCREMENTS_MAX, for the place cell of the
- * event and returns how many there are. The event is valid (asserted). */
+ * event and returns how many there are; those of a group stand together. The event is valid (asserted). */
 size_t dl_increments(const struct dl_event *event, int64_t service_level_threshold_ms, int64_t short_abandon_ms,
                      struct dl_increment *out);

@@ -44,11 +44,6 @@ static uint64_t name_hash(const struct dl_registry *registry, int space, struct 
     return dl_hash(name.data, name.bytes, registry->seed + (uint64_t)space);
 }
 
-static bool is_other(struct dl_name name)
-{
-    return name.bytes == sizeof DL_NAME_OTHER - 1 && memcmp(name.data, DL_NAME_OTHER, sizeof DL_NAME_OTHER - 1) == 0;
-}
-
 static uint32_t other_of(int space)
 {
     return (uint32_t)space;
@@ -98,10 +93,6 @@ static enum dl_status add_name(struct dl_registry *registry, int space, struct d
 enum dl_status dl_registry_name(struct dl_registry *registry, int space, struct dl_name name, uint32_t *id, bool *over)
 {
     DL_ASSERT(name.bytes > 0);
-    if (is_other(name)) {
-        *id = other_of(space);
-        return DL_OK;
-    }
     uint64_t hash = name_hash(registry, space, name);
     struct dl_table_cursor cursor = dl_table_look(&registry->name_table, hash);
     while ((*id = dl_table_next(&registry->name_table, &cursor)) != DL_TABLE_NONE) {

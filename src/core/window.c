@@ -296,7 +296,7 @@ static enum dl_status advance_window(struct dl_windows *windows, int w, int64_t 
         }
         clear_day(windows, day);
     }
-    for (int64_t index = (gone > window->newest ? gone : window->newest) + 1; index <= newest && index <= last; index++) {
+    for (int64_t index = window->newest + 1; index <= newest && index <= last; index++) {
         const struct dl_window_day *day = day_of(window, index);
         for (uint32_t i = 0; i < day->count; i++) {
             enum dl_status status = enter(windows, w, day->subjects[i], index);
