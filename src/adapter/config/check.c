@@ -27,6 +27,11 @@ void dl_config_report_at(const struct dl_config *config, struct dl_config_errors
         dl_report_error(&report, origin->line, origin->column, "%s", text);
 }
 
+void dl_config_add_error(const struct dl_config *config, struct dl_config_errors *errors, const char *path, const char *sentence)
+{
+    dl_config_report_at(config, errors, false, path, "%s: %s", path, sentence);
+}
+
 /* True: *sentence says what is wrong. */
 typedef bool check_combination(const struct dl_config *config, char *sentence, size_t size);
 

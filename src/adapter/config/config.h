@@ -158,6 +158,10 @@ DL_MUST_USE enum dl_status dl_config_parse(struct dl_config **config, const char
  * what is missing. Once per configuration. */
 DL_MUST_USE enum dl_status dl_config_require_service(struct dl_config *config, struct dl_config_errors *errors);
 
+/* Adds an error that another module found, at the place where the option was
+ * set: what librdkafka or the Redis adapter says of it. path: as "redis.url". */
+void dl_config_add_error(const struct dl_config *config, struct dl_config_errors *errors, const char *path, const char *sentence);
+
 void dl_config_destroy(struct dl_config *config); /* wipes passwords; NULL is allowed */
 
 /* Effective values as YAML that loads back to the same configuration, except

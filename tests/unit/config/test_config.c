@@ -496,6 +496,18 @@ START_TEST(service)
 }
 END_TEST
 
+START_TEST(error_of_others)
+{
+    struct dl_config *config = parse("clock: wall\nredis:\n  url: redis://h:99999\n", DL_OK);
+    dl_config_add_error(config, &errors, "redis.url", "a port is 1 to 65535");
+    dl_config_add_error(config, &errors, "redis.prefix", "taken");
+    char *said = text_of(print_errors, &errors);
+    ck_assert_str_eq(said, "f:3:3: error: redis.url: a port is 1 to 65535\nf: error: redis.prefix: taken\n");
+    free(said);
+    dl_config_destroy(config);
+}
+END_TEST
+
 /* The shipped file: without error, every option in it, and at its default but for three. */
 START_TEST(example)
 {
@@ -562,6 +574,7 @@ int main(void)
     tcase_add_test(values, sets);
     tcase_add_test(values, files);
     tcase_add_test(values, service);
+    tcase_add_test(values, error_of_others);
     TCase *rows = tcase_create("rows");
     tcase_add_loop_test(rows, boundaries, 0, (int)dl_option_count);
     tcase_add_test(rows, example);
