@@ -144,12 +144,9 @@ static void on_confirmed(struct dl_chunk *chunk, const redisReply *reply)
         if (item < chunk->item_count && chunk->items[item].command == (uint64_t)missing->integer)
             doubt_items(view, &chunk->items[item], 1);
     }
-    if (chunk->epoch == view->epoch) {
-        view->known = true;
-        if (view->sweep_armed && chunk->sequence >= view->sweep_after) {
-            view->sweep_armed = false;
-            dl_sweep_start(view);
-        }
+    if (chunk->epoch == view->epoch && view->sweep_armed && chunk->sequence >= view->sweep_after) {
+        view->sweep_armed = false;
+        dl_sweep_start(view);
     }
     view->counts.last_publish_ms = dl_view_wall(view);
     uint64_t calm_ms = (uint64_t)(view->retry_ms * 2 > 1000 ? view->retry_ms * 2 : 1000);
@@ -185,6 +182,11 @@ static void on_forgotten(struct dl_chunk *chunk)
     struct dl_view *view = chunk->view;
     if (chunk->epoch != view->epoch || view->republish)
         return; /* sent before we knew */
+    if (!view->known) {
+        /* The chunk that was to write the owner was refused, and this one came behind it. */
+        doubt_items(view, chunk->items, chunk->item_count);
+        return;
+    }
     view->counts.forgotten++;
     view->republish = true;
     dl_note(view->options.redis.notes, DL_NOTE_NOTICE, "redis has forgotten the scores; all of them are written again");
@@ -209,6 +211,8 @@ static void on_chunk(void *context, const redisReply *reply)
     } else {
         view->counts.errors++;
         doubt_items(view, chunk->items, chunk->item_count);
+        if (chunk->first && chunk->epoch == view->epoch)
+            view->known = false;
         if (chunk->since_ms < view->quota_since_ms || view->quota == 0)
             view->quota_since_ms = chunk->since_ms;
         /* A fault of the whole server is the link's to tell and to mend. */
@@ -287,6 +291,10 @@ bool dl_chunk_send(struct dl_view *view)
     view->under_way++;
     view->beat_due = false;
     chunk->under_way = true;
+    chunk->first = !view->known;
+    /* From now on, not from its answer: were the chunks right behind it to accept a missing owner,
+     * a FLUSHALL between them would go unnoticed. */
+    view->known = true;
     chunk->epoch = view->epoch;
     chunk->sequence = view->next_sequence++;
     chunk->since_ms = view->quota_since_ms;

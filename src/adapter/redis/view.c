@@ -59,8 +59,12 @@ void dl_view_refused(struct dl_view *view, const char *why)
     uint64_t now = dl_view_now(view);
     view->sweep_after_failing = true;
     view->failed_ms = now;
-    if (strncmp(view->refused, why, sizeof view->refused - 1) != 0) {
-        snprintf(view->refused, sizeof view->refused, "%s", why);
+    /* Redis 7 ends with the script's hash and line, which depend on the command that was first. */
+    char reason[sizeof view->refused];
+    const char *place = strstr(why, " script: ");
+    snprintf(reason, sizeof reason, "%.*s", (int)(place ? place - why : (ptrdiff_t)strlen(why)), why);
+    if (strcmp(view->refused, reason) != 0) {
+        memcpy(view->refused, reason, sizeof reason);
         dl_note(view->options.redis.notes, DL_NOTE_ERROR, "redis refused what was published; it is retried",
                 DL_TEXT("detail", view->refused));
     }

@@ -52,6 +52,7 @@ struct dl_chunk {
     struct dl_chunk_item *items;
     size_t item_count, item_capacity;
     bool under_way;
+    bool first; /* of its epoch: it may find no owner */
 };
 
 struct dl_argument {
@@ -124,7 +125,7 @@ struct dl_view {
     bool closing;
     bool fenced;
     bool republish;  /* Redis may hold anything: write all of it */
-    bool known;      /* cx:owner was written since then */
+    bool known;      /* the owner's key was sent since then, so it must be there */
     bool meta_due, meta_whole, beat_due;
     uint64_t epoch;  /* of republishing; replies to older chunks say nothing about it */
     size_t quota;    /* dirty views that this round may still take */

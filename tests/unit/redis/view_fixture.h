@@ -159,17 +159,6 @@ static inline bool is_view_up(void *context)
     return dl_view_up(f.view);
 }
 
-/* Publishes until Redis has it all, trends included: these follow in rounds of their own. */
-static inline void publish_all(void)
-{
-    ck_assert_msg(loop_until(&f.loop, DEADLINE_MS, is_view_up, NULL), "%s", f.notes.text);
-    for (int round = 0; round < 5; round++) {
-        publish();
-        ck_assert_msg(loop_until(&f.loop, DEADLINE_MS, settled, NULL), "%s", f.notes.text);
-        loop_for(&f.loop, 10);
-    }
-}
-
 /* Until the condition holds, publishing every 20 ms. */
 static inline bool publish_until(condition *holds, void *context, int64_t within_ms)
 {
@@ -181,6 +170,17 @@ static inline bool publish_until(condition *holds, void *context, int64_t within
         loop_for(&f.loop, 20);
     }
     return true;
+}
+
+/* Publishes until Redis has it all, trends included: these follow in rounds of their own. */
+static inline void publish_all(void)
+{
+    ck_assert_msg(loop_until(&f.loop, DEADLINE_MS, is_view_up, NULL), "%s", f.notes.text);
+    for (int round = 0; round < 5; round++) {
+        publish();
+        loop_for(&f.loop, 10);
+        ck_assert_msg(publish_until(settled, NULL, DEADLINE_MS), "%s", f.notes.text);
+    }
 }
 
 /* ---- Looking ---- */
