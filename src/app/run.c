@@ -22,7 +22,7 @@
 #include <uv.h>
 
 enum {
-    RING_SLOTS = 64,
+    RING_SLOTS = 4, /* few: pressure merges batches in ingest, and merged batches are cheaper to apply */
     BATCHES_PER_WAKE = 8, /* timers and Redis get their turn in between */
     TICK_MS = 1000,
 };

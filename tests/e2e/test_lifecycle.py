@@ -9,7 +9,7 @@ from harness import Daemon, Record, config_for, free_port, run_delightd
 
 def test_sigterm_drains_publishes_and_exits_0(broker, redis_server, topic, tmp_path):
     # A publish interval that never comes by itself: what is there at the end was written by the drain.
-    config = config_for(broker, redis_server, topic, publish_interval="60s", batch_interval="1s")
+    config = config_for(broker, redis_server, topic, publish_interval="5s", batch_interval="1s")
     with Daemon(config, tmp_path) as daemon:
         daemon.wait_log("caught up")
         broker.produce(topic, [Record(survey("t"), partition=n % 4) for n in range(100)])
