@@ -243,6 +243,8 @@ START_TEST(kano_significance)
         {{123, 95, 45, 33, 0, 0}, 1}, /* 28 against 19.4 */
         {{115, 95, 45, 33, 0, 8}, 1}, /* 20 against 19.21 */
         {{114, 95, 45, 33, 0, 9}, 0}, /* 19 against 19.19 */
+        {{28, 19, 10, 7, 0, 0}, 1},   /* as near as it gets: 1.6503 standard errors */
+        {{37, 26, 20, 20, 4, 0}, 0},  /* 1.6498 */
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct dl_value value = kano_field(rows[i].kano, DL_FIELD_kano_significant);
