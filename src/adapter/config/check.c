@@ -41,19 +41,23 @@ static bool durability(const struct dl_config *config, char *sentence, size_t si
     return config->durability == DL_DURABILITY_KAFKA;
 }
 
+static bool scale_known(int64_t max)
+{
+    return max == 5 || max == 7 || max == 10;
+}
+
 static bool csat_max(const struct dl_config *config, char *sentence, size_t size)
 {
     int64_t max = config->scales.csat_max;
     snprintf(sentence, size, "scales.csat_max: expected 5, 7 or 10, got %d", (int)max);
-    return max != 5 && max != 7 && max != 10;
+    return !scale_known(max);
 }
 
 static bool csat_top(const struct dl_config *config, char *sentence, size_t size)
 {
     snprintf(sentence, size, "scales.csat_top: expected at most scales.csat_max (%d), got %d", (int)config->scales.csat_max,
              (int)config->scales.csat_top);
-    char unused[1];
-    return !csat_max(config, unused, sizeof unused) && config->scales.csat_top > config->scales.csat_max;
+    return scale_known(config->scales.csat_max) && config->scales.csat_top > config->scales.csat_max;
 }
 
 static bool topics(const struct dl_config *config, char *sentence, size_t size)
