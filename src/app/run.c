@@ -25,6 +25,7 @@ enum {
     RING_SLOTS = 4, /* few: pressure merges batches in ingest, and merged batches are cheaper to apply */
     BATCHES_PER_WAKE = 8, /* timers and Redis get their turn in between */
     TICK_MS = 1000,
+    DRAIN_MS = 10,
 };
 
 struct daemon {
@@ -169,12 +170,16 @@ static void publish(struct daemon *daemon)
 static void on_publish(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
-    move_clock(daemon);
-    if (daemon->caught_up && !dl_view_fenced(daemon->view))
-        publish(daemon);
-    if (daemon->ingest == NULL &&
-        (!daemon->caught_up || !dl_view_up(daemon->view) || dl_view_fenced(daemon->view) || dl_view_settled(daemon->view)))
+    bool publishes = daemon->caught_up && !dl_view_fenced(daemon->view);
+    /* Draining: the clock stands still, so that an end comes into sight. */
+    if (daemon->ingest == NULL && (!publishes || !dl_view_up(daemon->view) || dl_view_settled(daemon->view))) {
         close_all(daemon);
+        return;
+    }
+    if (daemon->ingest != NULL)
+        move_clock(daemon);
+    if (publishes)
+        publish(daemon);
 }
 
 static void end_ingest(struct daemon *daemon)
@@ -183,7 +188,9 @@ static void end_ingest(struct daemon *daemon)
     daemon->ingest = NULL;
     if (!daemon->stopping)
         begin_stop(daemon);
-    uv_timer_start(&daemon->publish, on_publish, 0, 10); /* what is left, at once */
+    if (daemon->caught_up && !dl_view_fenced(daemon->view))
+        publish(daemon); /* the last batches, once at least */
+    uv_timer_start(&daemon->publish, on_publish, DRAIN_MS, DRAIN_MS);
 }
 
 static void on_batches(uv_async_t *async)
