@@ -14,6 +14,8 @@
 
 #define CHUNK_SUBJECTS 200
 #define POLL_NS INT64_C(300000000)
+#define SAID_TTY_NS INT64_C(1000000000)
+#define SAID_LOG_NS INT64_C(5000000000)
 #define FOUND_MAX 160
 
 enum { LIVE_MAYBE = 1, LIVE_SURELY = 2, IN_SET = 4 };
@@ -450,7 +452,7 @@ bool ld_verify_redis(const struct ld_verify *verify)
                 redisFree(redis);
             return is_equal;
         }
-        if (now_ns - said_ns > INT64_C(1000000000)) {
+        if (now_ns - said_ns > (isatty(STDERR_FILENO) ? SAID_TTY_NS : SAID_LOG_NS)) {
             say_progress(verify, hashes, deadline_ns - now_ns);
             said_ns = now_ns;
         }
