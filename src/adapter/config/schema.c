@@ -163,7 +163,7 @@ const struct dl_option dl_options[] = {
 
     {"limits.event_bytes", DL_OPTION_BYTES, AT(limits.event_bytes), 1 * KIB, 16 * MIB, .fallback = "64KiB",
      .help = "Longer records are not events (too_large)."},
-    {"limits.batch_bytes", DL_OPTION_BYTES, AT(limits.batch_bytes), MIB, 4 * GIB, .fallback = "64MiB",
+    {"limits.batch_bytes", DL_OPTION_BYTES, AT(limits.batch_bytes), MIB, 4 * GIB, .fallback = "16MiB",
      .help = "Most memory of one batch; at this size it is handed over early, and reading waits if need be."},
     {"limits.subjects", DL_OPTION_INTEGER, AT(limits.subjects), 1, 100000000, .fallback = "1000000",
      .help = "Most subjects with scores, all kinds and segments together. What is over counts in __other__."},
