@@ -118,8 +118,8 @@ bool ld_compare_rank(const struct ld_compare *compare, int measure, const struct
                      struct ld_differences *differences)
 {
     int64_t n;
-    double value = ld_measure_value(measure, tally->counter, compare->settings, &n);
-    bool is_member = !compare->is_feature && !isnan(value) && n >= compare->settings->rank_min_n;
+    double value = ld_measure_of_tally(measure, tally, compare->settings, &n);
+    bool is_member = !isnan(value) && n >= compare->settings->rank_min_n;
     if (!is_member && text == NULL)
         return true;
     if (is_member && text != NULL) {
@@ -209,7 +209,7 @@ static bool is_required(const struct ld_compare *compare, int measure, const str
 {
     int64_t n;
     (void)ld_measure_value(measure, tally->counter, compare->settings, &n);
-    if (compare->is_feature || n == 0)
+    if (n == 0)
         return false;
     for (size_t i = 0; i < LD_PANES - 1; i++) {
         (void)ld_measure_value(measure, panes[i], compare->settings, &n);

@@ -151,13 +151,12 @@ static bool take_segment(struct reader *reader, const char *key, const char *tex
 
 static bool take_rank_measure(struct reader *reader, const char *key, const char *text)
 {
-    return ld_settings_add_measure(reader->settings->rank_measures, &reader->settings->rank_measure_count, key, text);
+    return ld_settings_add_rank_measure(reader->settings, key, text);
 }
 
 static bool take_trend_measure(struct reader *reader, const char *key, const char *text)
 {
-    return ld_settings_add_measure(reader->settings->trend_measures, &reader->settings->trend_measure_count, key,
-                                   text);
+    return ld_settings_add_trend_measure(reader->settings, key, text);
 }
 
 static bool take_topic(struct reader *reader, const char *key, const char *text)

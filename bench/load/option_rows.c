@@ -212,8 +212,7 @@ static bool take_clock(struct ld_options *options, const char *name, const char 
 
 static bool take_rank_measure(struct ld_options *options, const char *name, const char *text)
 {
-    struct ld_settings *settings = &options->settings;
-    return ld_settings_add_measure(settings->rank_measures, &settings->rank_measure_count, name, text);
+    return ld_settings_add_rank_measure(&options->settings, name, text);
 }
 
 static bool take_rank_measures(struct ld_options *options, const char *name, const char *text)
@@ -224,8 +223,7 @@ static bool take_rank_measures(struct ld_options *options, const char *name, con
 
 static bool take_trend_measure(struct ld_options *options, const char *name, const char *text)
 {
-    struct ld_settings *settings = &options->settings;
-    return ld_settings_add_measure(settings->trend_measures, &settings->trend_measure_count, name, text);
+    return ld_settings_add_trend_measure(&options->settings, name, text);
 }
 
 static bool take_trend_measures(struct ld_options *options, const char *name, const char *text)

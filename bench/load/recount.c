@@ -329,28 +329,32 @@ static struct cell_state *cell_state(struct ld_snapshot *snapshot, uint32_t cell
     return snapshot->cells[cell];
 }
 
+/* Adds what one event or answer counts to a cell's total and, for the trend's counters, to one of its panes. */
+static void add_counters(const struct ld_snapshot *snapshot, struct cell_state *state,
+                         const int64_t counters[LD_COUNTERS], int64_t pane)
+{
+    for (size_t i = 0; i < LD_COUNTERS; i++)
+        state->tally.counter[i] += counters[i];
+    if (snapshot->pane_counter_count == 0)
+        return;
+    if (state->panes[pane] == NULL)
+        state->panes[pane] = ld_alloc(snapshot->pane_counter_count, sizeof **state->panes);
+    for (size_t i = 0; i < snapshot->pane_counter_count; i++)
+        state->panes[pane][i] += counters[snapshot->pane_counters[i]];
+}
+
+/* Each answer counts in the event's own cell and in the cell of its feature. */
 static void count_kano(struct ld_snapshot *snapshot, const struct chunk *chunk, const struct record *record,
-                       struct ld_tally *tally, int64_t sign)
+                       int64_t counters[LD_COUNTERS], int64_t sign, int64_t pane)
 {
     for (uint32_t i = 0; i < (record->bits >> 20 & 63); i++) {
         uint32_t answer = chunk->kano[(size_t)record->a + i];
         uint32_t category = LD_MUST_BE + answer % 8;
-        struct ld_tally *feature = &cell_state(snapshot, answer / 8)->tally;
-        tally->counter[category] += sign;
-        feature->counter[LD_EVENTS] += sign;
-        feature->counter[category] += sign;
+        int64_t of_feature[LD_COUNTERS] = {[LD_EVENTS] = sign};
+        of_feature[category] = sign;
+        counters[category] += sign;
+        add_counters(snapshot, cell_state(snapshot, answer / 8), of_feature, pane);
     }
-}
-
-static void count_pane(struct ld_snapshot *snapshot, struct cell_state *state, const struct record *record,
-                       int64_t pane)
-{
-    int64_t scalars[LD_COUNTERS] = {0};
-    count_scalars(record, snapshot->recount->settings, scalars);
-    if (state->panes[pane] == NULL)
-        state->panes[pane] = ld_alloc(snapshot->pane_counter_count, sizeof **state->panes);
-    for (size_t i = 0; i < snapshot->pane_counter_count; i++)
-        state->panes[pane][i] += scalars[snapshot->pane_counters[i]];
 }
 
 static void count_record(struct ld_snapshot *snapshot, const struct chunk *chunk, const struct record *record,
@@ -358,15 +362,15 @@ static void count_record(struct ld_snapshot *snapshot, const struct chunk *chunk
 {
     struct cell_state *state = cell_state(snapshot, record->cell);
     int32_t sign = (record->bits & 4) != 0 ? -1 : 1;
-    count_scalars(record, snapshot->recount->settings, state->tally.counter);
+    int64_t counters[LD_COUNTERS] = {0};
+    count_scalars(record, snapshot->recount->settings, counters);
     if ((record->bits & 3) == LD_SURVEY)
-        count_kano(snapshot, chunk, record, &state->tally, sign);
+        count_kano(snapshot, chunk, record, counters, sign, pane);
+    add_counters(snapshot, state, counters, pane);
     if ((record->bits & 3) == LD_CONTACT && record->a != LD_ABSENT)
         ld_histogram_add(&state->tally.wait, record->a, sign);
     if ((record->bits & 3) == LD_CONTACT && record->b != LD_ABSENT)
         ld_histogram_add(&state->tally.handle, record->b, sign);
-    if (snapshot->pane_counter_count > 0)
-        count_pane(snapshot, state, record, pane);
 }
 
 /* An event of time t is in the window of panes of length p at clock T if and only if

@@ -92,33 +92,70 @@ static double abandonment_value(const int64_t *c, const struct ld_settings *sett
     return share(c[LD_ABANDONED], *n, 100);
 }
 
-/* Measures that are one counter over another, as rows. */
+static int64_t kano_total(const int64_t *c)
+{
+    int64_t n = 0;
+    for (int i = LD_MUST_BE; i <= LD_QUESTIONABLE; i++)
+        n += c[i];
+    return n;
+}
+
+static double kano_better_value(const int64_t *c, const struct ld_settings *settings, int64_t *n)
+{
+    (void)settings;
+    *n = kano_total(c);
+    return share(c[LD_ATTRACTIVE] + c[LD_ONE_DIMENSIONAL],
+                 c[LD_ATTRACTIVE] + c[LD_ONE_DIMENSIONAL] + c[LD_MUST_BE] + c[LD_INDIFFERENT], 1);
+}
+
+static double kano_worse_value(const int64_t *c, const struct ld_settings *settings, int64_t *n)
+{
+    (void)settings;
+    *n = kano_total(c);
+    return share(-(c[LD_ONE_DIMENSIONAL] + c[LD_MUST_BE]),
+                 c[LD_ATTRACTIVE] + c[LD_ONE_DIMENSIONAL] + c[LD_MUST_BE] + c[LD_INDIFFERENT], 1);
+}
+
+/* A measure is scale * k / n of two counters, or what its function says of the counters `first` to `last`, or a
+ * percentile of `n` waiting or handling times. */
 struct measure {
     const char *name;
     bool is_survey;
-    double (*value)(const int64_t *c, const struct ld_settings *settings, int64_t *n); /* NULL: scale * k / n */
-    double scale;
+    double scale; /* percentiles: of 100 */
     enum ld_counter k;
     enum ld_counter n;
+    double (*value)(const int64_t *c, const struct ld_settings *settings, int64_t *n);
+    enum ld_counter first, last;
+    bool is_percentile;
 };
 
+#define SHARE(name, is_survey, scale, k, n) {name, is_survey, scale, k, n, NULL, k, k, false}
+#define FUNCTION(name, is_survey, function, first, last) {name, is_survey, 0, first, first, function, first, last, false}
+#define PERCENTILE(name, percent, n) {name, false, percent, n, n, NULL, n, n, true}
+
 static const struct measure measures[] = {
-    {"nps", true, nps_value, 0, LD_EVENTS, LD_EVENTS},
-    {"csat", true, NULL, 100, LD_CSAT_TOP, LD_CSAT_N},
-    {"csat_mean", true, NULL, 1, LD_CSAT_SUM, LD_CSAT_N},
-    {"ces", true, NULL, 100, LD_CES_TOP, LD_CES_N},
-    {"ces_mean", true, NULL, 1, LD_CES_SUM, LD_CES_N},
-    {"delight", true, NULL, 100, LD_EXPECTATION_TOP, LD_EXPECTATION_N},
-    {"expectation_mean", true, NULL, 1, LD_EXPECTATION_SUM, LD_EXPECTATION_N},
-    {"abandonment", false, abandonment_value, 0, LD_EVENTS, LD_EVENTS},
-    {"service_level", false, service_level_value, 0, LD_EVENTS, LD_EVENTS},
-    {"asa_ms", false, NULL, 1, LD_ASA_SUM, LD_ASA_N},
-    {"aht_ms", false, NULL, 1, LD_HANDLE_SUM, LD_HANDLE_N},
-    {"fcr", false, NULL, 100, LD_FCR_TRUE, LD_FCR_N},
-    {"fcr_net", false, NULL, 100, LD_FCR_NET_TRUE, LD_FCR_NET_N},
-    {"complaint_rate", false, NULL, 1000, LD_OPENED, LD_CONTACTS},
-    {"recovery_rate", false, NULL, 100, LD_RECOVERY_SATISFIED, LD_RECOVERY_N},
-    {"recovery_mean_ms", false, NULL, 1, LD_DURATION_SUM, LD_DURATION_N},
+    FUNCTION("nps", true, nps_value, LD_PROMOTERS, LD_DETRACTORS),
+    SHARE("csat", true, 100, LD_CSAT_TOP, LD_CSAT_N),
+    SHARE("csat_mean", true, 1, LD_CSAT_SUM, LD_CSAT_N),
+    SHARE("ces", true, 100, LD_CES_TOP, LD_CES_N),
+    SHARE("ces_mean", true, 1, LD_CES_SUM, LD_CES_N),
+    SHARE("delight", true, 100, LD_EXPECTATION_TOP, LD_EXPECTATION_N),
+    SHARE("expectation_mean", true, 1, LD_EXPECTATION_SUM, LD_EXPECTATION_N),
+    FUNCTION("kano_better", true, kano_better_value, LD_MUST_BE, LD_QUESTIONABLE),
+    FUNCTION("kano_worse", true, kano_worse_value, LD_MUST_BE, LD_QUESTIONABLE),
+    FUNCTION("abandonment", false, abandonment_value, LD_ANSWERED, LD_ABANDONED),
+    FUNCTION("service_level", false, service_level_value, LD_SL_ANSWERED, LD_SL_ABANDONED_SHORT),
+    SHARE("asa_ms", false, 1, LD_ASA_SUM, LD_ASA_N),
+    PERCENTILE("wait_p50_ms", 50, LD_WAIT_N),
+    PERCENTILE("wait_p95_ms", 95, LD_WAIT_N),
+    SHARE("aht_ms", false, 1, LD_HANDLE_SUM, LD_HANDLE_N),
+    PERCENTILE("handle_p50_ms", 50, LD_HANDLE_N),
+    PERCENTILE("handle_p95_ms", 95, LD_HANDLE_N),
+    SHARE("fcr", false, 100, LD_FCR_TRUE, LD_FCR_N),
+    SHARE("fcr_net", false, 100, LD_FCR_NET_TRUE, LD_FCR_NET_N),
+    SHARE("complaint_rate", false, 1000, LD_OPENED, LD_CONTACTS),
+    SHARE("recovery_rate", false, 100, LD_RECOVERY_SATISFIED, LD_RECOVERY_N),
+    SHARE("recovery_mean_ms", false, 1, LD_DURATION_SUM, LD_DURATION_N),
 };
 
 int ld_measure_find(const char *name)
@@ -137,27 +174,21 @@ const char *ld_measure_name(int measure)
 
 const char *ld_measure_list(void)
 {
-    return "nps csat csat_mean ces ces_mean delight expectation_mean abandonment service_level asa_ms aht_ms fcr "
-           "fcr_net complaint_rate recovery_rate recovery_mean_ms";
+    return "nps csat csat_mean ces ces_mean delight expectation_mean kano_better kano_worse abandonment service_level "
+           "asa_ms wait_p50_ms wait_p95_ms aht_ms handle_p50_ms handle_p95_ms fcr fcr_net complaint_rate "
+           "recovery_rate recovery_mean_ms";
+}
+
+bool ld_measure_is_percentile(int measure)
+{
+    return measures[measure].is_percentile;
 }
 
 uint64_t ld_measure_counters(int measure)
 {
     const struct measure *row = &measures[measure];
-    enum ld_counter first = row->k;
-    enum ld_counter last = row->k;
-    if (row->value == nps_value) {
-        first = LD_PROMOTERS;
-        last = LD_DETRACTORS;
-    } else if (row->value == service_level_value) {
-        first = LD_SL_ANSWERED;
-        last = LD_SL_ABANDONED_SHORT;
-    } else if (row->value == abandonment_value) {
-        first = LD_ANSWERED;
-        last = LD_ABANDONED;
-    }
     uint64_t counters = UINT64_C(1) << row->n;
-    for (unsigned i = (unsigned)first; i <= (unsigned)last; i++)
+    for (unsigned i = (unsigned)row->first; i <= (unsigned)row->last; i++)
         counters |= UINT64_C(1) << i;
     return counters;
 }
@@ -175,6 +206,16 @@ double ld_measure_value(int measure, const int64_t *counter, const struct ld_set
     const struct measure *row = &measures[measure];
     double value = raw_value(row, counter, settings, n);
     return row->is_survey && *n > 0 && *n < settings->privacy_min_n ? (double)NAN : value;
+}
+
+double ld_measure_of_tally(int measure, const struct ld_tally *tally, const struct ld_settings *settings, int64_t *n)
+{
+    const struct measure *row = &measures[measure];
+    if (!row->is_percentile)
+        return ld_measure_value(measure, tally->counter, settings, n);
+    *n = tally->counter[row->n];
+    int64_t ms = ld_histogram_percentile(row->n == LD_WAIT_N ? tally->wait : tally->handle, *n, (int)row->scale);
+    return ms < 0 ? (double)NAN : (double)ms;
 }
 
 /* Collects fields; a fraction without a value is left out. */
@@ -304,20 +345,17 @@ static void put_kano_values(struct field_list *list, const int64_t *kano, int64_
 {
     static const char *const names[] = {"must_be",     "one_dimensional", "attractive",
                                         "indifferent", "reverse",         "questionable"};
-    int64_t m = kano[0], o = kano[1], a = kano[2], i = kano[3];
     int first;
     int64_t largest, second;
-    if (a + o + m + i > 0) {
-        put_fraction(list, "kano_better", share(a + o, a + o + m + i, 1));
-        put_fraction(list, "kano_worse", share(-(o + m), a + o + m + i, 1));
-    }
+    put_measure(list, "kano_better");
+    put_measure(list, "kano_worse");
     if (n <= 0)
         return;
     two_largest(kano, 6, &first, &largest, &second);
     list->fields[list->count++] =
         (struct ld_field){.name = "kano_category", .kind = LD_FIELD_TEXT, .text = names[first]};
     put_fraction(list, "kano_category_strength", share(largest - second, n, 100));
-    put_fraction(list, "kano_total_strength", share(a + o + m, n, 100));
+    put_fraction(list, "kano_total_strength", share(kano[0] + kano[1] + kano[2], n, 100));
     two_largest(kano, 5, &first, &largest, &second);
     if (largest + second >= 20) {
         double both = (double)(largest + second);
@@ -331,9 +369,7 @@ static void put_kano(struct field_list *list)
     const int64_t *kano = list->counter + LD_MUST_BE;
     if (!has_data(list->counter, LD_MUST_BE, LD_QUESTIONABLE))
         return;
-    int64_t n = 0;
-    for (int i = 0; i < 6; i++)
-        n += kano[i];
+    int64_t n = kano_total(list->counter);
     put_count(list, "kano_n", n);
     if (is_hidden(list, n))
         return;

@@ -38,9 +38,15 @@ int ld_measure_find(const char *name); /* -1: none */
 const char *ld_measure_name(int measure);
 const char *ld_measure_list(void);
 
-/* The value of a measure, NAN where it has none, and its n. `counter` holds LD_COUNTERS values. A survey measure with
- * 0 < n < privacy.min_n has no value. */
+/* A percentile needs a histogram: it can be ranked, but panes keep counters only. */
+bool ld_measure_is_percentile(int measure);
+
+/* The value of a measure, NAN where it has none, and its n: the denominator. `counter` holds LD_COUNTERS values; no
+ * percentiles. A survey measure with 0 < n < privacy.min_n has no value. */
 double ld_measure_value(int measure, const int64_t *counter, const struct ld_settings *settings, int64_t *n);
+
+/* The same for every measure. */
+double ld_measure_of_tally(int measure, const struct ld_tally *tally, const struct ld_settings *settings, int64_t *n);
 
 /* The counters that a measure is made of, one bit each. */
 uint64_t ld_measure_counters(int measure);

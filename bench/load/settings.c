@@ -107,7 +107,7 @@ bool ld_settings_add_segment(struct ld_settings *settings, const char *what, con
     return true;
 }
 
-bool ld_settings_add_measure(int *measures, size_t *count, const char *what, const char *name)
+static bool add_measure(int *measures, size_t *count, const char *what, const char *name)
 {
     int measure = ld_measure_find(name);
     if (measure < 0) {
@@ -120,6 +120,21 @@ bool ld_settings_add_measure(int *measures, size_t *count, const char *what, con
     }
     measures[(*count)++] = measure;
     return true;
+}
+
+bool ld_settings_add_rank_measure(struct ld_settings *settings, const char *what, const char *name)
+{
+    return add_measure(settings->rank_measures, &settings->rank_measure_count, what, name);
+}
+
+bool ld_settings_add_trend_measure(struct ld_settings *settings, const char *what, const char *name)
+{
+    int measure = ld_measure_find(name);
+    if (measure >= 0 && ld_measure_is_percentile(measure)) {
+        ld_say("%s: the recount keeps no histograms of panes: it cannot compare trends of %s", what, name);
+        return false;
+    }
+    return add_measure(settings->trend_measures, &settings->trend_measure_count, what, name);
 }
 
 int ld_settings_csat_top(int csat_max)

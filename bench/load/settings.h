@@ -76,7 +76,8 @@ void ld_settings_deinit(struct ld_settings *settings);
  * when it returns false. `what` names the option or key in that sentence. */
 bool ld_settings_add_window(struct ld_settings *settings, const char *what, const char *text);
 bool ld_settings_add_segment(struct ld_settings *settings, const char *what, const char *name);
-bool ld_settings_add_measure(int *measures, size_t *count, const char *what, const char *name);
+bool ld_settings_add_rank_measure(struct ld_settings *settings, const char *what, const char *name);
+bool ld_settings_add_trend_measure(struct ld_settings *settings, const char *what, const char *name);
 bool ld_settings_set_csat(struct ld_settings *settings, const char *what, int64_t max, int64_t top);
 void ld_settings_add_place(struct ld_settings *settings, const char *journey, const char *stage,
                            const char *touchpoint);

@@ -106,6 +106,9 @@ static bool transaction_end(struct kafka_sink *sink)
     if (!sink->is_transaction_open)
         return true;
     const char *what = sink->is_aborting ? "abort transaction" : "commit transaction";
+    /* What is to be aborted must lie in the topic first, where readers can be wrong about it. */
+    if (sink->is_aborting)
+        rd_kafka_flush(sink->producer, TRANSACTION_TIMEOUT_MS);
     do {
         if (sink->is_aborting)
             error = rd_kafka_abort_transaction(sink->producer, TRANSACTION_TIMEOUT_MS);

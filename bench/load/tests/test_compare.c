@@ -128,8 +128,12 @@ START_TEST(ranks)
     ck_assert(!ld_compare_rank(&compare, nps, &tally, "66.6668", NULL));
     settings.privacy_min_n = 31; /* what is hidden is not ranked either */
     ck_assert(ld_compare_rank(&compare, nps, &tally, NULL, NULL));
-    compare.is_feature = true;
-    ck_assert(ld_compare_rank(&compare, nps, &tally, NULL, NULL));
+    int p95 = ld_measure_find("wait_p95_ms");
+    tally.counter[LD_WAIT_N] = 40;
+    ld_histogram_add(&tally.wait, 1000, 40);
+    ck_assert(ld_compare_rank(&compare, p95, &tally, "992", NULL));
+    ck_assert(!ld_compare_rank(&compare, p95, &tally, "991", NULL));
+    ld_tally_deinit(&tally);
     end();
 }
 END_TEST

@@ -74,7 +74,7 @@ START_TEST(refuses_wrong_values)
         "windows: [30s]\n",          "windows: 5m\n",                      "windows: [5m, 300s, 5m]\n",
         "clock: sun\n",              "scales: {csat_max: 6}\n",            "service_level: {formula: 7}\n",
         "rank: {measures: [joy]}\n", "redis: {prefix: \"${LD_NOT_SET}\"}\n", "privacy: {min_n: -1}\n",
-        "service_level: {threshold: 20}\n", "- a\n- list\n", "a: [unclosed\n"};
+        "service_level: {threshold: 20}\n", "- a\n- list\n", "trends: {measures: [wait_p95_ms]}\n", "a: [unclosed\n"};
     for (size_t i = 0; i < LD_COUNT(texts); i++) {
         struct ld_settings settings;
         ld_settings_init(&settings);

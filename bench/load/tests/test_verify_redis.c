@@ -135,11 +135,10 @@ static void publish_subject(const struct ld_subject *subject, const struct ld_wi
     snprintf(number, sizeof number, "%" PRId64, window->ms);
     ASK("HSET", key, "window_ms", number);
     ASK("SADD", set, subject->name);
-    if (subject->kind != LD_KIND_FEATURE)
-        publish_trend(trend, window, panes, clock);
-    for (size_t i = 0; subject->kind != LD_KIND_FEATURE && i < settings->rank_measure_count; i++) {
+    publish_trend(trend, window, panes, clock);
+    for (size_t i = 0; i < settings->rank_measure_count; i++) {
         int64_t n;
-        double value = ld_measure_value(settings->rank_measures[i], tally->counter, settings, &n);
+        double value = ld_measure_of_tally(settings->rank_measures[i], tally, settings, &n);
         char *rank = ld_format("cx:rank:%s:%s:%s", ld_measure_name(settings->rank_measures[i]), subject->group,
                                window->name);
         snprintf(number, sizeof number, "%.4f", value);
