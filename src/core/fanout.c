@@ -1,6 +1,7 @@
 #include "fanout.h"
 
 #include "hash.h"
+#include "resolve.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,26 +10,15 @@ enum {
     SLICE_NODES = 1 << 18, /* nodes before the deltas go to the windows */
     KEEP_BYTES = 1 << 22,  /* scratch memory that is kept for the next batch */
     PACKED_COUNTER_MAX = 12,
-    TALLY_PACKED_MAX = DL_COUNTERS * PACKED_COUNTER_MAX,
-    NAMES_MAX = 3 + DL_SEGMENTS_MAX,
-    CELL_SUBJECTS_MAX = 5 * (1 + DL_SEGMENTS_MAX)
+    TALLY_PACKED_MAX = DL_COUNTERS * PACKED_COUNTER_MAX
 };
 #define NO_NODE UINT32_MAX
-
-/* What the names of one cell have come to. */
-struct resolved {
-    uint32_t cell_number; /* UINT32_MAX: none yet */
-    uint32_t touchpoint, stage, journey, feature, value[DL_SEGMENTS_MAX];
-    uint32_t subject[CELL_SUBJECTS_MAX];
-    size_t subjects;
-    bool over_cap[DL_KINDS];
-    int64_t over_segment_values, over_subjects;
-};
 
 struct apply {
     struct dl_fanout *fanout;
     struct dl_windows *windows;
-    struct resolved resolved;
+    uint32_t cell_number; /* whose subjects these are; UINT32_MAX: none yet */
+    struct dl_resolved resolved;
 };
 
 void dl_fanout_init(struct dl_fanout *fanout)
@@ -42,11 +32,14 @@ static void free_scratch(struct dl_fanout *fanout)
     free(fanout->nodes);
     free(fanout->deltas);
     free(fanout->packed);
+    free(fanout->seconds);
     dl_table_deinit(&fanout->table);
     fanout->nodes = NULL;
     fanout->deltas = NULL;
     fanout->packed = NULL;
+    fanout->seconds = NULL;
     fanout->node_capacity = fanout->delta_capacity = fanout->packed_capacity = 0;
+    fanout->second_capacity = 0;
 }
 
 void dl_fanout_deinit(struct dl_fanout *fanout)
@@ -59,7 +52,7 @@ int64_t dl_fanout_bytes(const struct dl_fanout *fanout)
 {
     return dl_block_bytes(fanout->node_capacity * sizeof *fanout->nodes)
         + dl_block_bytes(fanout->delta_capacity * sizeof *fanout->deltas) + dl_block_bytes(fanout->packed_capacity)
-        + dl_block_bytes(dl_table_bytes(&fanout->table)) + dl_block_bytes(fanout->merged.capacity);
+        + dl_block_bytes(fanout->second_capacity * sizeof *fanout->seconds) + dl_block_bytes(dl_table_bytes(&fanout->table)) + dl_block_bytes(fanout->merged.capacity);
 }
 
 /* Makes room for `count` items in all. */
@@ -78,98 +71,6 @@ static enum dl_status reserve(void **array, size_t count, size_t *capacity, size
     return DL_OK;
 }
 
-/* From a cell to its subjects */
-
-static enum dl_status resolve_name(struct apply *apply, int space, struct dl_name name, uint32_t *id, bool *over)
-{
-    *id = DL_NO_NAME;
-    return name.bytes == 0 ? DL_OK : dl_registry_name(&apply->windows->registry, space, name, id, over);
-}
-
-static enum dl_status resolve_names(struct apply *apply, const struct dl_cell *cell)
-{
-    struct resolved *resolved = &apply->resolved;
-    bool *over = resolved->over_cap;
-    enum dl_status status =
-        resolve_name(apply, DL_SPACE_TOUCHPOINT, cell->touchpoint, &resolved->touchpoint, &over[DL_KIND_TOUCHPOINT]);
-    if (status == DL_OK)
-        status = resolve_name(apply, DL_SPACE_STAGE, cell->stage, &resolved->stage, &over[DL_KIND_STAGE]);
-    if (status == DL_OK)
-        status = resolve_name(apply, DL_SPACE_JOURNEY, cell->journey, &resolved->journey, &over[DL_KIND_JOURNEY]);
-    if (status == DL_OK)
-        status = resolve_name(apply, DL_SPACE_FEATURE, cell->feature, &resolved->feature, &over[DL_KIND_FEATURE]);
-    for (int i = 0; i < apply->windows->registry.segments && status == DL_OK; i++) {
-        bool over_value = false;
-        status = resolve_name(apply, DL_SPACE_SEGMENTS + i, cell->segment[i], &resolved->value[i], &over_value);
-        resolved->over_segment_values += over_value;
-    }
-    return status;
-}
-
-static enum dl_status resolve_subject(struct apply *apply, enum dl_kind kind, int segment, uint32_t first, uint32_t second)
-{
-    struct resolved *resolved = &apply->resolved;
-    const struct dl_subject_key key = {.kind = (uint8_t)kind, .segment = (int8_t)segment, .first = first, .second = second,
-                                       .value = segment < 0 ? DL_NO_NAME : resolved->value[segment]};
-    bool over = false;
-    enum dl_status status =
-        dl_registry_subject(&apply->windows->registry, &key, &resolved->subject[resolved->subjects], &over);
-    if (status == DL_OK)
-        resolved->subjects++;
-    resolved->over_subjects += over;
-    return status;
-}
-
-/* The subjects of a cell with or without one of its segment values. */
-static enum dl_status resolve_subjects(struct apply *apply, int segment)
-{
-    const struct resolved *resolved = &apply->resolved;
-    if (resolved->feature != DL_NO_NAME)
-        return resolve_subject(apply, DL_KIND_FEATURE, segment, resolved->feature, DL_NO_NAME);
-    enum dl_status status = resolve_subject(apply, DL_KIND_ALL, segment, DL_NO_NAME, DL_NO_NAME);
-    if (status == DL_OK && resolved->touchpoint != DL_NO_NAME)
-        status = resolve_subject(apply, DL_KIND_TOUCHPOINT, segment, resolved->touchpoint, DL_NO_NAME);
-    if (status == DL_OK && resolved->stage != DL_NO_NAME)
-        status = resolve_subject(apply, DL_KIND_STAGE, segment, resolved->stage, DL_NO_NAME);
-    if (status == DL_OK && resolved->journey != DL_NO_NAME)
-        status = resolve_subject(apply, DL_KIND_JOURNEY, segment, resolved->journey, DL_NO_NAME);
-    if (status == DL_OK && resolved->journey != DL_NO_NAME && resolved->stage != DL_NO_NAME)
-        status = resolve_subject(apply, DL_KIND_JOURNEY_STAGE, segment, resolved->journey, resolved->stage);
-    return status;
-}
-
-/* Names that no subject took (over the cap of subjects) must not fill theirs. */
-static void drop_unused_names(struct apply *apply)
-{
-    struct dl_registry *registry = &apply->windows->registry;
-    const struct resolved *resolved = &apply->resolved;
-    const uint32_t names[] = {resolved->touchpoint, resolved->stage, resolved->journey, resolved->feature};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (names[i] != DL_NO_NAME)
-            dl_registry_drop_name(registry, names[i]);
-    for (int i = 0; i < registry->segments; i++)
-        if (resolved->value[i] != DL_NO_NAME)
-            dl_registry_drop_name(registry, resolved->value[i]);
-}
-
-static enum dl_status resolve_cell(struct apply *apply, const struct dl_batch_tally *tally)
-{
-    struct resolved *resolved = &apply->resolved;
-    resolved->cell_number = tally->cell_number;
-    resolved->subjects = 0;
-    resolved->over_segment_values = resolved->over_subjects = 0;
-    memset(resolved->over_cap, 0, sizeof resolved->over_cap);
-    enum dl_status status = resolve_names(apply, tally->cell);
-    if (status == DL_OK)
-        status = resolve_subjects(apply, -1);
-    for (int i = 0; i < apply->windows->registry.segments && status == DL_OK; i++)
-        if (resolved->value[i] != DL_NO_NAME)
-            status = resolve_subjects(apply, i);
-    if (status == DL_OK)
-        drop_unused_names(apply);
-    return status;
-}
-
 /* From tallies to deltas */
 
 static unsigned char *put_varint(unsigned char *at, uint64_t number)
@@ -180,13 +81,29 @@ static unsigned char *put_varint(unsigned char *at, uint64_t number)
     return at;
 }
 
-/* Packs as tally.h draws it, straight from the list of counters. */
-static enum dl_status pack(struct dl_fanout *fanout, const struct dl_batch_tally *tally, uint32_t *place)
+/* Room for one more packed tally: behind its length, at most this large. */
+static enum dl_status reserve_packed(struct dl_fanout *fanout)
 {
     void *packed = fanout->packed;
     enum dl_status status = reserve(&packed, fanout->packed_bytes + sizeof(uint16_t) + TALLY_PACKED_MAX,
                                     &fanout->packed_capacity, 1);
     fanout->packed = packed;
+    return status;
+}
+
+static uint32_t end_packed(struct dl_fanout *fanout, size_t bytes)
+{
+    uint32_t place = (uint32_t)fanout->packed_bytes;
+    uint16_t length = (uint16_t)bytes;
+    memcpy(fanout->packed + place, &length, sizeof length);
+    fanout->packed_bytes += sizeof length + bytes;
+    return place;
+}
+
+/* Packs as tally.h draws it, straight from the list of counters. */
+static enum dl_status pack(struct dl_fanout *fanout, const struct dl_batch_tally *tally, uint32_t *place)
+{
+    enum dl_status status = reserve_packed(fanout);
     if (status != DL_OK)
         return status;
     unsigned char *start = fanout->packed + fanout->packed_bytes + sizeof(uint16_t);
@@ -198,10 +115,7 @@ static enum dl_status pack(struct dl_fanout *fanout, const struct dl_batch_tally
         at = put_varint(at, value < 0 ? ~((uint64_t)value << 1) : (uint64_t)value << 1);
         previous = tally->counters[i];
     }
-    uint16_t bytes = (uint16_t)(at - start);
-    memcpy(start - sizeof bytes, &bytes, sizeof bytes);
-    *place = (uint32_t)fanout->packed_bytes;
-    fanout->packed_bytes += sizeof bytes + bytes;
+    *place = end_packed(fanout, (size_t)(at - start));
     return DL_OK;
 }
 
@@ -214,13 +128,20 @@ static struct dl_tally packed_at(const struct dl_fanout *fanout, uint32_t place)
                              .capacity = bytes};
 }
 
-static enum dl_status find_delta(struct dl_fanout *fanout, uint32_t subject, int64_t second, uint32_t *delta)
+/* The delta of a subject and a second, made if it is not there. */
+static enum dl_status find_delta(struct apply *apply, uint32_t id, int64_t second, uint32_t *delta)
 {
-    const int64_t key[2] = {subject, second};
+    struct dl_fanout *fanout = apply->fanout;
+    struct dl_subject *subject = apply->windows->registry.subjects[id];
+    if (subject->delta != DL_NO_DELTA && fanout->deltas[subject->delta].second == second) {
+        *delta = subject->delta; /* most often: a second has many cells of a subject */
+        return DL_OK;
+    }
+    const int64_t key[2] = {id, second};
     uint64_t hash = dl_hash(key, sizeof key, fanout->seed);
     struct dl_table_cursor cursor = dl_table_look(&fanout->table, hash);
     while ((*delta = dl_table_next(&fanout->table, &cursor)) != DL_TABLE_NONE)
-        if (fanout->deltas[*delta].subject == subject && fanout->deltas[*delta].second == second)
+        if (fanout->deltas[*delta].subject == id && fanout->deltas[*delta].second == second)
             return DL_OK;
     void *deltas = fanout->deltas;
     enum dl_status status = reserve(&deltas, fanout->delta_count + 1, &fanout->delta_capacity, sizeof *fanout->deltas);
@@ -230,15 +151,18 @@ static enum dl_status find_delta(struct dl_fanout *fanout, uint32_t subject, int
     if (status != DL_OK)
         return status;
     *delta = (uint32_t)fanout->delta_count++;
-    fanout->deltas[*delta] = (struct dl_fanout_delta){.second = second, .subject = subject, .node = NO_NODE};
+    fanout->deltas[*delta] =
+        (struct dl_fanout_delta){.second = second, .subject = id, .node = NO_NODE, .next = subject->delta};
+    subject->delta = *delta;
     dl_table_put(&fanout->table, hash, *delta);
     return DL_OK;
 }
 
-static enum dl_status add_node(struct dl_fanout *fanout, uint32_t subject, int64_t second, uint32_t tally)
+static enum dl_status add_node(struct apply *apply, uint32_t subject, int64_t second, uint32_t tally)
 {
+    struct dl_fanout *fanout = apply->fanout;
     uint32_t delta;
-    enum dl_status status = find_delta(fanout, subject, second, &delta);
+    enum dl_status status = find_delta(apply, subject, second, &delta);
     if (status != DL_OK)
         return status;
     void *nodes = fanout->nodes;
@@ -253,15 +177,134 @@ static enum dl_status add_node(struct dl_fanout *fanout, uint32_t subject, int64
 
 /* From deltas to windows */
 
-static enum dl_status merge(struct dl_fanout *fanout, uint32_t node)
+static void sum_packed(struct dl_fanout *fanout, uint32_t place)
 {
-    for (; node != NO_NODE; node = fanout->nodes[node].next) {
-        const struct dl_tally tally = packed_at(fanout, fanout->nodes[node].tally);
-        dl_tally_unpack(&tally, &fanout->sum, 1);
-    }
-    enum dl_status status = dl_tally_pack(&fanout->merged, &fanout->sum);
+    const struct dl_tally tally = packed_at(fanout, place);
+    dl_tally_unpack(&tally, &fanout->sum, 1);
+}
+
+/* Packs the sum, which is 0 again afterwards. */
+static enum dl_status pack_sum(struct dl_fanout *fanout, uint32_t *place)
+{
+    enum dl_status status = reserve_packed(fanout);
     if (status == DL_OK)
-        dl_tally_unpack(&fanout->merged, &fanout->sum, -1); /* all 0 again */
+        status = dl_tally_pack(&fanout->merged, &fanout->sum);
+    if (status != DL_OK)
+        return status;
+    dl_tally_unpack(&fanout->merged, &fanout->sum, -1);
+    if (!dl_tally_empty(&fanout->merged))
+        memcpy(fanout->packed + fanout->packed_bytes + sizeof(uint16_t), fanout->merged.data, fanout->merged.bytes);
+    *place = end_packed(fanout, fanout->merged.bytes);
+    return DL_OK;
+}
+
+static int by_second(const void *a, const void *b)
+{
+    int64_t left = ((const struct dl_fanout_second *)a)->second;
+    int64_t right = ((const struct dl_fanout_second *)b)->second;
+    return (left > right) - (left < right);
+}
+
+/* Lists the seconds of a subject in ascending order, each with one tally, and
+ * ends its chain of deltas. */
+static enum dl_status list_seconds(struct dl_fanout *fanout, struct dl_subject *subject)
+{
+    fanout->second_count = 0;
+    for (uint32_t at = subject->delta; at != DL_NO_DELTA; at = fanout->deltas[at].next) {
+        void *seconds = fanout->seconds;
+        enum dl_status status = reserve(&seconds, fanout->second_count + 1, &fanout->second_capacity,
+                                        sizeof *fanout->seconds);
+        fanout->seconds = seconds;
+        if (status != DL_OK)
+            return status;
+        uint32_t node = fanout->deltas[at].node;
+        uint32_t place = fanout->nodes[node].tally;
+        if (fanout->nodes[node].next != NO_NODE) {
+            for (; node != NO_NODE; node = fanout->nodes[node].next)
+                sum_packed(fanout, fanout->nodes[node].tally);
+            status = pack_sum(fanout, &place);
+            if (status != DL_OK)
+                return status;
+        }
+        fanout->seconds[fanout->second_count++] =
+            (struct dl_fanout_second){.second = fanout->deltas[at].second, .tally = place};
+    }
+    subject->delta = DL_NO_DELTA;
+    if (fanout->second_count > 1)
+        qsort(fanout->seconds, fanout->second_count, sizeof *fanout->seconds, by_second);
+    return DL_OK;
+}
+
+/* The tally of the seconds from `first` to before `end`; all of them together
+ * are asked for by most windows and merged once. */
+static enum dl_status merge_seconds(struct dl_fanout *fanout, size_t first, size_t end, uint32_t *place)
+{
+    bool all = first == 0 && end == fanout->second_count;
+    if (end - first == 1) {
+        *place = fanout->seconds[first].tally;
+        return DL_OK;
+    }
+    if (all && fanout->all_merged) {
+        *place = fanout->all;
+        return DL_OK;
+    }
+    for (size_t i = first; i < end; i++)
+        sum_packed(fanout, fanout->seconds[i].tally);
+    enum dl_status status = pack_sum(fanout, place);
+    if (all && status == DL_OK) {
+        fanout->all_merged = true;
+        fanout->all = *place;
+    }
+    return status;
+}
+
+/* Adds the listed seconds to one window of the subject: each pane that they lie
+ * in is touched once, the total once. */
+static enum dl_status add_to_window(struct apply *apply, uint32_t subject, int w)
+{
+    struct dl_fanout *fanout = apply->fanout;
+    const struct dl_window *window = &apply->windows->window[w];
+    size_t total_first = 0; /* seconds that lie in the total */
+    size_t total_end = 0;
+    for (size_t first = 0, end; first < fanout->second_count; first = end) {
+        int64_t index = dl_floor_div(fanout->seconds[first].second, window->pane_s);
+        int64_t next_s = (index + 1) * window->pane_s;
+        for (end = first + 1; end < fanout->second_count && fanout->seconds[end].second < next_s;)
+            end++;
+        if (index <= window->newest - DL_PANES) {
+            total_first = total_end = end;
+            continue;
+        }
+        if (index <= window->newest)
+            total_end = end;
+        uint32_t place;
+        enum dl_status status = merge_seconds(fanout, first, end, &place);
+        if (status != DL_OK)
+            return status;
+        const struct dl_tally tally = packed_at(fanout, place);
+        status = dl_windows_add_pane(apply->windows, subject, w, index, &tally);
+        if (status != DL_OK)
+            return status;
+    }
+    if (total_end == total_first)
+        return DL_OK;
+    uint32_t place;
+    enum dl_status status = merge_seconds(fanout, total_first, total_end, &place);
+    if (status != DL_OK)
+        return status;
+    const struct dl_tally tally = packed_at(fanout, place);
+    return dl_windows_add_total(apply->windows, subject, w, &tally);
+}
+
+static enum dl_status add_to_windows(struct apply *apply, uint32_t subject)
+{
+    struct dl_fanout *fanout = apply->fanout;
+    size_t packed_bytes = fanout->packed_bytes;
+    fanout->all_merged = false;
+    enum dl_status status = list_seconds(fanout, apply->windows->registry.subjects[subject]);
+    for (int w = 0; w < apply->windows->count && status == DL_OK; w++)
+        status = add_to_window(apply, subject, w);
+    fanout->packed_bytes = packed_bytes;
     return status;
 }
 
@@ -270,22 +313,16 @@ static enum dl_status flush(struct apply *apply)
     struct dl_fanout *fanout = apply->fanout;
     enum dl_status status = DL_OK;
     for (size_t i = 0; i < fanout->delta_count && status == DL_OK; i++) {
-        const struct dl_fanout_delta *delta = &fanout->deltas[i];
-        if (fanout->nodes[delta->node].next == NO_NODE) {
-            const struct dl_tally tally = packed_at(fanout, fanout->nodes[delta->node].tally);
-            status = dl_windows_add(apply->windows, delta->subject, delta->second, &tally);
-        } else {
-            status = merge(fanout, delta->node);
-            if (status == DL_OK)
-                status = dl_windows_add(apply->windows, delta->subject, delta->second, &fanout->merged);
-        }
+        uint32_t subject = fanout->deltas[i].subject;
+        if (apply->windows->registry.subjects[subject]->delta != DL_NO_DELTA) /* else done, with an earlier one */
+            status = add_to_windows(apply, subject);
     }
     fanout->node_count = fanout->delta_count = fanout->packed_bytes = 0;
     dl_table_clear(&fanout->table);
     return status;
 }
 
-static void count_over(struct dl_fanout *fanout, const struct resolved *resolved)
+static void count_over(struct dl_fanout *fanout, const struct dl_resolved *resolved)
 {
     for (int kind = 0; kind < DL_KINDS; kind++)
         fanout->over_cap[kind] += resolved->over_cap[kind];
@@ -308,15 +345,16 @@ static enum dl_status on_tally(void *context, const struct dl_batch_tally *tally
         return DL_OK;
     }
     enum dl_status status = DL_OK;
-    if (tally->cell_number != apply->resolved.cell_number)
-        status = resolve_cell(apply, tally);
+    if (tally->cell_number != apply->cell_number)
+        status = dl_resolve(&apply->windows->registry, tally->cell, &apply->resolved);
+    apply->cell_number = tally->cell_number;
     if (status != DL_OK)
         return status;
     count_over(fanout, &apply->resolved);
     uint32_t packed;
     status = pack(fanout, tally, &packed);
     for (size_t i = 0; i < apply->resolved.subjects && status == DL_OK; i++)
-        status = add_node(fanout, apply->resolved.subject[i], tally->second, packed);
+        status = add_node(apply, apply->resolved.subject[i], tally->second, packed);
     if (status == DL_OK && fanout->node_count >= SLICE_NODES)
         status = flush(apply);
     return status;
@@ -324,7 +362,7 @@ static enum dl_status on_tally(void *context, const struct dl_batch_tally *tally
 
 enum dl_status dl_fanout_apply(struct dl_fanout *fanout, struct dl_windows *windows, const struct dl_batch *batch)
 {
-    struct apply apply = {.fanout = fanout, .windows = windows, .resolved = {.cell_number = UINT32_MAX}};
+    struct apply apply = {.fanout = fanout, .windows = windows, .cell_number = UINT32_MAX};
     enum dl_status status = dl_batch_each(batch, on_tally, &apply);
     if (status == DL_OK)
         status = flush(&apply);

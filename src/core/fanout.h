@@ -1,10 +1,12 @@
 /* How a batch gets into the windows. Internal to the engine.
  *
  *   tallies ─► cell ─► its subjects ─► deltas by (subject, second) ─► panes and totals
+ *                                        └► nodes: the tallies to merge
  *
- * Many cells have subjects in common ("all" most of all): their tallies are
- * merged into one delta before a window is touched. A large batch goes through
- * in slices, so that this scratch memory is bounded too. */
+ * Many cells have subjects in common ("all" most of all), and many seconds have a
+ * pane in common: tallies are merged before a window is touched, so that a batch
+ * costs a pane one addition and a total one. A large batch goes through in
+ * slices, so that this scratch memory is bounded too. */
 #pragma once
 
 #include "window.h"
@@ -18,12 +20,23 @@ struct dl_fanout_delta {
     int64_t second;
     uint32_t subject;
     uint32_t node;
+    uint32_t next; /* delta of the same subject */
+};
+
+/* A second of the subject at hand, all its tallies merged. */
+struct dl_fanout_second {
+    int64_t second;
+    uint32_t tally;
 };
 
 struct dl_fanout {
     struct dl_fanout_node *nodes;
     struct dl_fanout_delta *deltas;
     unsigned char *packed; /* (uint16_t length)(tally) … */
+    struct dl_fanout_second *seconds;
+    size_t second_count, second_capacity;
+    bool all_merged; /* all seconds together are at `all` */
+    uint32_t all;
     size_t node_count, node_capacity, delta_count, delta_capacity, packed_bytes, packed_capacity;
     struct dl_table table; /* (subject, second) to delta */
     uint64_t seed;

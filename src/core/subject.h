@@ -19,6 +19,7 @@ enum {
 enum { DL_SUBJECT_IDS_MAX = 1 << 27 };
 #define DL_NO_NAME UINT32_MAX
 #define DL_NO_SUBJECT UINT32_MAX
+#define DL_NO_DELTA UINT32_MAX
 
 struct dl_pane {
     int64_t index; /* floor(time / pane length) */
@@ -51,6 +52,7 @@ struct dl_subject {
     uint32_t dirty;     /* views */
     uint32_t published; /* views */
     uint32_t next_gone; /* in the list of those that look free */
+    uint32_t delta;     /* while a batch is applied: its newest delta there */
     bool gone;
     uint16_t name_bytes, segment_at;
     char *name; /* behind the views, in the same block */

@@ -210,29 +210,25 @@ static void close_pane(struct dl_windows *windows, uint32_t subject, struct dl_v
     dl_registry_note_gone(&windows->registry, subject);
 }
 
-enum dl_status dl_windows_add(struct dl_windows *windows, uint32_t subject, int64_t second, const struct dl_tally *tally)
+enum dl_status dl_windows_add_pane(struct dl_windows *windows, uint32_t subject, int w, int64_t index,
+                                   const struct dl_tally *tally)
 {
-    struct dl_subject *owner = dl_registry_get(&windows->registry, subject);
-    for (int w = 0; w < windows->count; w++) {
-        const struct dl_window *window = &windows->window[w];
-        int64_t index = dl_floor_div(second, window->pane_s);
-        if (index <= window->newest - DL_PANES)
-            continue;
-        DL_ASSERT(index <= window->newest + window->ahead);
-        /* A pane stays even if all in it cancels out, until T has passed it: so
-         * the calendar has it once, whatever comes and is taken back. */
-        struct dl_pane *pane;
-        enum dl_status status = open_pane(windows, w, subject, index, &pane);
-        if (status == DL_OK)
-            status = add_tally(windows, &pane->tally, tally, 1);
-        if (status == DL_OK && index <= window->newest && !dl_tally_empty(tally)) {
-            status = add_tally(windows, &owner->views[w].total, tally, 1);
-            dl_windows_mark_dirty(windows, subject, w);
-        }
-        if (status != DL_OK)
-            return status;
-    }
-    return DL_OK;
+    const struct dl_window *window = &windows->window[w];
+    DL_ASSERT(index > window->newest - DL_PANES && index <= window->newest + window->ahead);
+    struct dl_pane *pane;
+    enum dl_status status = open_pane(windows, w, subject, index, &pane);
+    if (status == DL_OK)
+        status = add_tally(windows, &pane->tally, tally, 1);
+    return status;
+}
+
+enum dl_status dl_windows_add_total(struct dl_windows *windows, uint32_t subject, int window, const struct dl_tally *tally)
+{
+    /* Even when nothing remains of the sum: an answer that moved to another pane changes the trend. */
+    dl_windows_mark_dirty(windows, subject, window);
+    if (dl_tally_empty(tally))
+        return DL_OK;
+    return add_tally(windows, &windows->registry.subjects[subject]->views[window].total, tally, 1);
 }
 
 const struct dl_pane *dl_windows_pane(const struct dl_windows *windows, const struct dl_subject *subject, int window,

@@ -49,11 +49,17 @@ void dl_windows_deinit(struct dl_windows *windows);
  * have moved and others have not. */
 DL_MUST_USE enum dl_status dl_windows_advance(struct dl_windows *windows, int64_t now_ms);
 
-/* Adds the counters of one second to every window of a subject that holds it.
- * The second is between oldest_s and newest_s. DL_MEMORY: partly done. */
-DL_MUST_USE enum dl_status dl_windows_add(struct dl_windows *windows, uint32_t subject, int64_t second,
-                                          const struct dl_tally *tally);
+/* Adds to the pane at index, which lies in the window or waits for T. A pane
+ * stays even if all in it cancels out, until T has passed it: so the calendar has
+ * it once, whatever comes and is taken back. DL_MEMORY: it may have been opened. */
+DL_MUST_USE enum dl_status dl_windows_add_pane(struct dl_windows *windows, uint32_t subject, int window, int64_t index,
+                                               const struct dl_tally *tally);
+/* What was added to panes up to T's own is owed to the total. DL_MEMORY: it is
+ * unchanged. */
+DL_MUST_USE enum dl_status dl_windows_add_total(struct dl_windows *windows, uint32_t subject, int window,
+                                                const struct dl_tally *tally);
 
+/* The pane at index, NULL: there is none. */
 const struct dl_pane *dl_windows_pane(const struct dl_windows *windows, const struct dl_subject *subject, int window,
                                       int64_t index);
 
