@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* A queue of notes in the order of their offsets, which is a ring that grows up
- * to N slots, since N offsets cannot have more than N notes. The table leads from
+ * to N + 1 slots: N offsets have at most N notes, and there is the new one. The table leads from
  * a hash to its newest note. Notes are numbered; the table keeps the low 31 bits. */
 enum { SLOTS_FIRST = 1024, NUMBER_BITS = 31 };
 #define NUMBER_MASK ((UINT64_C(1) << NUMBER_BITS) - 1)
@@ -89,10 +89,10 @@ static enum dl_status reserve_slot(struct dl_dedupe *dedupe)
     uint64_t used = dedupe->next - dedupe->first;
     if (used < dedupe->slots)
         return DL_OK;
-    DL_ASSERT(used < (uint64_t)dedupe->records);
+    DL_ASSERT(used <= (uint64_t)dedupe->records);
     uint64_t slots = dedupe->slots == 0 ? SLOTS_FIRST : dedupe->slots * 2;
-    if (slots > (uint64_t)dedupe->records)
-        slots = (uint64_t)dedupe->records;
+    if (slots > (uint64_t)dedupe->records + 1)
+        slots = (uint64_t)dedupe->records + 1;
     struct note *notes = malloc(slots * sizeof *notes);
     if (notes == NULL)
         return DL_MEMORY;

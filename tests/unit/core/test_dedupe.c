@@ -1,0 +1,108 @@
+#include "draw.h"
+#include "sample.h"
+
+#include <delight/dedupe.h>
+
+static bool check(struct dl_dedupe *dedupe, int64_t offset, const char *id, int sign)
+{
+    struct dl_event event = sample_survey("shop", SAMPLE_MS);
+    event.id = dl_name_of(id);
+    event.sign = sign;
+    bool duplicate = false;
+    ck_assert_int_eq(dl_dedupe_check(dedupe, offset, &event, &duplicate), DL_OK);
+    return duplicate;
+}
+
+START_TEST(within_n_offsets)
+{
+    static const struct {
+        int64_t offset;
+        const char *id;
+        int sign;
+        bool duplicate;
+    } rows[] = { /* N is 10 */
+        {0, "a", 1, false},
+        {1, "b", 1, false},
+        {2, "a", -1, false},  /* its retraction is another */
+        {3, "", 1, false},    /* without id: never */
+        {4, "", 1, false},
+        {11, "b", 1, true},   /* 10 offsets on */
+        {12, "a", -1, true},
+        {13, "a", 1, false},  /* 13 on: forgotten */
+        {20, "b", 1, true},   /* the dropped one of 11 counts, though that of 1 is out of reach */
+        {30, "b", 1, true},
+        {41, "b", 1, false},  /* 11 on */
+        {42, "bb", 1, false},
+        {43, "b", 1, true},
+        {1000000000000, "b", 1, false}, /* a gap */
+        {1000000000001, "b", 1, true},
+    };
+    struct dl_dedupe *dedupe = dl_dedupe_create(10);
+    ck_assert_ptr_nonnull(dedupe);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        ck_assert_msg(check(dedupe, rows[i].offset, rows[i].id, rows[i].sign) == rows[i].duplicate, "row %zu", i);
+    dl_dedupe_destroy(dedupe);
+    dl_dedupe_destroy(NULL);
+}
+END_TEST
+
+START_TEST(of_one_record)
+{
+    struct dl_dedupe *dedupe = dl_dedupe_create(1);
+    ck_assert(!check(dedupe, 5, "a", 1));
+    ck_assert(check(dedupe, 6, "a", 1));
+    ck_assert(!check(dedupe, 7, "b", 1));
+    ck_assert(!check(dedupe, 8, "a", 1));
+    ck_assert(!check(dedupe, 10, "a", 1));
+    dl_dedupe_destroy(dedupe);
+}
+END_TEST
+
+/* Against a model that looks through all that went before. */
+static void run_round(uint64_t seed)
+{
+    enum { NOTES = 3000 };
+    static struct {
+        int64_t offset;
+        int id, sign;
+    } notes[NOTES];
+    struct random random = {seed};
+    int64_t records = draw_in(&random, 1, draw_one_in(&random, 2) ? 20 : 2500);
+    int64_t ids = draw_in(&random, 1, 2 * records);
+    int64_t gap = draw_one_in(&random, 2) ? 1 : 5;
+    struct dl_dedupe *dedupe = dl_dedupe_create(records);
+    int64_t offset = draw_in(&random, 0, 1000);
+    for (int i = 0; i < NOTES; i++) {
+        offset += draw_in(&random, 1, gap) + (draw_one_in(&random, 500) ? records : 0);
+        notes[i].offset = offset;
+        notes[i].id = (int)draw_in(&random, 1, ids);
+        notes[i].sign = draw_one_in(&random, 10) ? -1 : 1;
+        bool expected = false;
+        for (int j = i - 1; j >= 0 && notes[j].offset >= offset - records; j--)
+            expected = expected || (notes[j].id == notes[i].id && notes[j].sign == notes[i].sign);
+        char id[16];
+        snprintf(id, sizeof id, "%d", notes[i].id);
+        ck_assert_msg(check(dedupe, offset, id, notes[i].sign) == expected, "seed %llu, note %d, N %lld",
+                      (unsigned long long)seed, i, (long long)records);
+    }
+    dl_dedupe_destroy(dedupe);
+}
+
+START_TEST(equals_a_model)
+{
+    for (uint64_t seed = 1; seed <= 60; seed++)
+        run_round(seed);
+}
+END_TEST
+
+static void add_tests(TCase *tests)
+{
+    tcase_add_test(tests, within_n_offsets);
+    tcase_add_test(tests, of_one_record);
+    tcase_add_test(tests, equals_a_model);
+}
+
+int main(void)
+{
+    return sample_main("dedupe", add_tests);
+}
