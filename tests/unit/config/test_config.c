@@ -73,7 +73,7 @@ START_TEST(defaults)
     ck_assert_int_eq(config->rank.min_n, 30);
     ck_assert_int_eq(config->dedupe.records, 0);
     ck_assert_int_eq(config->limits.event_bytes, 65536);
-    ck_assert_int_eq(config->limits.batch_bytes, 64 << 20);
+    ck_assert_int_eq(config->limits.batch_bytes, 16 << 20);
     ck_assert_int_eq(config->limits.subjects, 1000000);
     ck_assert_int_eq(config->limits.touchpoints, 100000);
     ck_assert_int_eq(config->limits.stages, 1000);
