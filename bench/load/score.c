@@ -116,6 +116,23 @@ static double kano_worse_value(const int64_t *c, const struct ld_settings *setti
                  c[LD_ATTRACTIVE] + c[LD_ONE_DIMENSIONAL] + c[LD_MUST_BE] + c[LD_INDIFFERENT], 1);
 }
 
+static bool has_data(const int64_t *c, enum ld_counter first, enum ld_counter last)
+{
+    for (int i = (int)first; i <= (int)last; i++) {
+        if (c[i] != 0)
+            return true;
+    }
+    return false;
+}
+
+/* The one value whose denominator belongs to another group: without complaints its own group is left out. */
+static double complaint_rate_value(const int64_t *c, const struct ld_settings *settings, int64_t *n)
+{
+    (void)settings;
+    *n = c[LD_CONTACTS];
+    return has_data(c, LD_OPENED, LD_DURATION_SUM) ? share(c[LD_OPENED], *n, 1000) : (double)NAN;
+}
+
 /* A measure is scale * k / n of two counters, or what its function says of the counters `first` to `last`, or a
  * percentile of `n` waiting or handling times. */
 struct measure {
@@ -153,7 +170,7 @@ static const struct measure measures[] = {
     PERCENTILE("handle_p95_ms", 95, LD_HANDLE_N),
     SHARE("fcr", false, 100, LD_FCR_TRUE, LD_FCR_N),
     SHARE("fcr_net", false, 100, LD_FCR_NET_TRUE, LD_FCR_NET_N),
-    SHARE("complaint_rate", false, 1000, LD_OPENED, LD_CONTACTS),
+    {"complaint_rate", false, 0, LD_OPENED, LD_CONTACTS, complaint_rate_value, LD_OPENED, LD_DURATION_SUM, false},
     SHARE("recovery_rate", false, 100, LD_RECOVERY_SATISFIED, LD_RECOVERY_N),
     SHARE("recovery_mean_ms", false, 1, LD_DURATION_SUM, LD_DURATION_N),
 };
@@ -250,15 +267,6 @@ static void put_wilson(struct field_list *list, const char *low_name, const char
         put_fraction(list, low_name, low);
         put_fraction(list, high_name, high);
     }
-}
-
-static bool has_data(const int64_t *c, enum ld_counter first, enum ld_counter last)
-{
-    for (int i = (int)first; i <= (int)last; i++) {
-        if (c[i] != 0)
-            return true;
-    }
-    return false;
 }
 
 static bool is_hidden(const struct field_list *list, int64_t n)
