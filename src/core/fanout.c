@@ -23,7 +23,7 @@ struct apply {
 
 void dl_fanout_init(struct dl_fanout *fanout)
 {
-    *fanout = (struct dl_fanout){.nodes = NULL};
+    *fanout = (struct dl_fanout){.oldest_s = INT64_MAX};
     fanout->seed = dl_hash_seed(fanout);
 }
 
@@ -351,6 +351,8 @@ static enum dl_status on_tally(void *context, const struct dl_batch_tally *tally
     if (status != DL_OK)
         return status;
     count_over(fanout, &apply->resolved);
+    if (tally->second < fanout->oldest_s)
+        fanout->oldest_s = tally->second;
     uint32_t packed;
     status = pack(fanout, tally, &packed);
     for (size_t i = 0; i < apply->resolved.subjects && status == DL_OK; i++)

@@ -42,6 +42,7 @@ struct dl_fanout {
     uint64_t seed;
     struct dl_counts sum; /* all 0 between uses */
     struct dl_tally merged;
+    int64_t oldest_s; /* oldest second counted, INT64_MAX: none */
     int64_t late, ahead, over_cap[DL_KINDS], over_segment_values, over_subjects;
 };
 

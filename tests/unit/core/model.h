@@ -47,7 +47,7 @@ struct model {
     size_t event_count;
     struct model_subject subjects[MODEL_SUBJECTS];
     size_t subject_count;
-    struct dl_engine_counts counts; /* late, ahead and over */
+    struct dl_engine_counts counts; /* late, ahead, over and oldest */
 };
 
 static inline int64_t model_floor(int64_t a, int64_t b)
@@ -322,8 +322,11 @@ static inline void model_apply_cell(struct model *model, const struct model_cell
             model->counts.ahead += cell->answer < 0;
         else if (!model_holds(model, second))
             model->counts.late += cell->answer < 0;
-        else
+        else {
             tallies += first;
+            if (second * 1000 < model->counts.oldest_ms)
+                model->counts.oldest_ms = second * 1000;
+        }
     }
     if (tallies == 0)
         return;

@@ -347,6 +347,7 @@ static void compare(struct round *round, struct dl_engine *engine, bool settled)
     struct dl_engine_counts counts;
     dl_engine_counts(engine, &counts);
     MUST(round, counts.late == expected.late && counts.ahead == expected.ahead);
+    MUST(round, counts.oldest_ms == expected.oldest_ms);
     MUST(round, counts.pending == expected.pending);
     MUST(round, counts.panes == expected.panes && counts.views == expected.views);
     /* The rest depends on how events are cut into batches. */
@@ -392,6 +393,7 @@ static void run_round(uint64_t seed)
     round.caps = draw_one_in(&round.random, 2);
     round.model = calloc(1, sizeof *round.model);
     ck_assert_ptr_nonnull(round.model);
+    round.model->counts.oldest_ms = INT64_MAX;
     draw_options(&round);
     round.engine = dl_engine_create(&round.model->options);
     round.split = round.caps ? NULL : dl_engine_create(&round.model->options);
