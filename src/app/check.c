@@ -105,6 +105,19 @@ static int probe(const struct dl_config *config)
     return kafka && redis ? DL_EXIT_OK : DL_EXIT_FAILED;
 }
 
+/* What only the libraries can tell: librdkafka's own keys and values, the address. */
+static enum dl_status check_libraries(const struct dl_config *config, struct dl_config_errors *errors)
+{
+    char fault[256];
+    const struct dl_kafka_options kafka = dl_settings_kafka(config, NULL);
+    if (dl_kafka_check(&kafka, fault, sizeof fault) != DL_OK)
+        dl_config_add_error(config, errors, "kafka.properties", fault);
+    const char *url_fault = dl_redis_url_check(config->redis.url);
+    if (url_fault != NULL)
+        dl_config_add_error(config, errors, "redis.url", url_fault);
+    return errors->errors > 0 ? DL_INVALID : DL_OK;
+}
+
 int dl_command_check(const struct dl_arguments *arguments)
 {
     struct dl_config *config = NULL;
@@ -112,18 +125,9 @@ int dl_command_check(const struct dl_arguments *arguments)
     enum dl_status status = dl_config_load(&config, arguments->config_path, arguments->sets, arguments->set_count, &errors);
     if (status == DL_OK)
         status = dl_config_require_service(config, &errors);
-    char fault[256];
-    const struct dl_kafka_options kafka = status == DL_OK ? dl_settings_kafka(config, NULL) : (struct dl_kafka_options){0};
+    if (status == DL_OK)
+        status = check_libraries(config, &errors);
     dl_config_errors_print(&errors, stderr);
-    if (status == DL_OK && dl_kafka_check(&kafka, fault, sizeof fault) != DL_OK) {
-        fprintf(stderr, "%s: error: kafka.properties: %s\n", arguments->config_path, fault);
-        status = DL_INVALID;
-    }
-    const char *url_fault = status == DL_OK ? dl_redis_url_check(config->redis.url) : NULL;
-    if (url_fault != NULL) {
-        fprintf(stderr, "%s: error: redis.url: %s\n", arguments->config_path, url_fault);
-        status = DL_INVALID;
-    }
     int exit_status = status == DL_OK ? DL_EXIT_OK : status == DL_MEMORY ? DL_EXIT_SOFTWARE : DL_EXIT_CONFIG;
     if (status == DL_OK && arguments->connect)
         exit_status = probe(config);

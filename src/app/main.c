@@ -112,6 +112,8 @@ static int help(int argc, char **argv)
         dl_config_print_help(stdout);
     else if (strcmp(argv[2], "fields-markdown") == 0) /* the documentation's tables are made with these */
         dl_fields_print_markdown(stdout);
+    else if (strcmp(argv[2], "options-markdown") == 0)
+        dl_config_print_markdown(stdout);
     else if (strcmp(argv[2], "options-man") == 0)
         dl_config_print_man(stdout);
     else {

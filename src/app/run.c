@@ -224,6 +224,7 @@ static void on_tick(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
     dl_report_tick(&daemon->report, dl_monotonic_ms());
+    dl_log_tick(daemon->log);
     char line[160];
     snprintf(line, sizeof line, "%s, %.0f events/s, lag %" PRId64 ", %zu partitions, Redis %s%s",
              daemon->stopping ? "stopping" : daemon->caught_up ? "publishing" : "catching up",
