@@ -224,11 +224,12 @@ static void score_kano_significance(struct dl_scores *scores, const int64_t *kan
     int64_t a, b;
     two_largest(kano, DL_KANO_QUESTIONABLE, &a, &b);
     int64_t pair = plus(a, b);
-    /* A pair above 2n comes from negative counts only, and has no root. */
-    if (pair < PAIR_MIN || (double)pair > 2 * (double)n)
+    if (pair < PAIR_MIN)
         return;
-    double critical = 1.65 * sqrt((double)pair * (2 * (double)n - (double)pair) / (2 * (double)n));
-    put_integer(scores, DL_FIELD_kano_significant, (double)minus(a, b) >= critical ? 1 : 0);
+    double variance = (double)pair * (2 * (double)n - (double)pair) / (2 * (double)n);
+    /* Below 0 only where counts are negative; nothing can be shown to be significant there. */
+    bool significant = variance >= 0 && (double)minus(a, b) >= 1.65 * sqrt(variance);
+    put_integer(scores, DL_FIELD_kano_significant, significant ? 1 : 0);
 }
 
 static void score_kano(struct dl_scores *scores, const int64_t *kano, const struct dl_score_options *options)
@@ -297,19 +298,31 @@ static void score_service_level(struct dl_scores *scores, const int64_t *count, 
     put_wilson(scores, DL_FIELD_service_level_low, DL_FIELD_service_level_high, k, n);
 }
 
-/* The value at rank ceil(percent / 100 * n): where the running sum first reaches it. */
-static void put_percentile(struct dl_scores *scores, enum dl_field_id id, const int64_t *histogram, int percent)
+/* Rank ceil(percent / 100 * n), in integers, and in two parts so that no product overflows. */
+static int64_t rank_of(int percent, int64_t n)
+{
+    return n / 100 * percent + (n % 100 * percent + 99) / 100;
+}
+
+/* A percentile is where the running sum of the histogram first reaches its rank. */
+static void put_percentiles(struct dl_scores *scores, enum dl_field_id p50_id, enum dl_field_id p95_id,
+                            const int64_t *histogram)
 {
     int64_t n = sum_of(histogram, DL_HISTOGRAM_BUCKETS);
     if (n <= 0)
         return;
-    /* In integers, and in two parts so that no product overflows. */
-    int64_t rank = n / 100 * percent + (n % 100 * percent + 99) / 100;
+    int64_t p50_rank = rank_of(50, n);
+    int64_t p95_rank = rank_of(95, n);
+    bool has_p50 = false;
     int64_t seen = 0;
     for (uint16_t bucket = 0; bucket < DL_HISTOGRAM_BUCKETS; bucket++) {
         seen = plus(seen, histogram[bucket]);
-        if (seen >= rank) {
-            put_integer(scores, id, dl_histogram_value(bucket));
+        if (!has_p50 && seen >= p50_rank) {
+            put_integer(scores, p50_id, dl_histogram_value(bucket));
+            has_p50 = true;
+        }
+        if (seen >= p95_rank) {
+            put_integer(scores, p95_id, dl_histogram_value(bucket));
             return;
         }
     }
@@ -331,12 +344,10 @@ static void score_contacts(struct dl_scores *scores, const int64_t *count, const
     put_integer(scores, DL_FIELD_asa_n, count[DL_COUNT_SL_ANSWERED]);
     put_ratio(scores, DL_FIELD_asa_ms, 1, count[DL_COUNT_ASA_MS], count[DL_COUNT_SL_ANSWERED]);
     put_integer(scores, DL_FIELD_wait_n, count[DL_COUNT_WAIT_N]);
-    put_percentile(scores, DL_FIELD_wait_p50_ms, count + DL_COUNT_WAIT, 50);
-    put_percentile(scores, DL_FIELD_wait_p95_ms, count + DL_COUNT_WAIT, 95);
+    put_percentiles(scores, DL_FIELD_wait_p50_ms, DL_FIELD_wait_p95_ms, count + DL_COUNT_WAIT);
     put_integer(scores, DL_FIELD_handle_n, count[DL_COUNT_HANDLE_N]);
     put_ratio(scores, DL_FIELD_aht_ms, 1, count[DL_COUNT_HANDLE_MS], count[DL_COUNT_HANDLE_N]);
-    put_percentile(scores, DL_FIELD_handle_p50_ms, count + DL_COUNT_HANDLE, 50);
-    put_percentile(scores, DL_FIELD_handle_p95_ms, count + DL_COUNT_HANDLE, 95);
+    put_percentiles(scores, DL_FIELD_handle_p50_ms, DL_FIELD_handle_p95_ms, count + DL_COUNT_HANDLE);
 
     put_integer(scores, DL_FIELD_fcr_n, count[DL_COUNT_FCR_N]);
     put_ratio(scores, DL_FIELD_fcr, 100, count[DL_COUNT_FCR_YES], count[DL_COUNT_FCR_N]);

@@ -189,10 +189,10 @@ START_TEST(kano_fields)
     check_score(KANO(-1, 0, 0, 0, 0, 0), &defaults,
                 "kano_n=-1 kano_attractive=0 kano_one_dimensional=0 kano_must_be=-1 kano_indifferent=0 "
                 "kano_reverse=0 kano_questionable=0");
-    check_score(KANO(30, 0, 0, 0, 0, -20), &defaults, /* a+b = 30 is above 2n = 20: no root, no value */
+    check_score(KANO(30, 0, 0, 0, 0, -20), &defaults, /* a+b = 30 is above 2n = 20: no root, not significant */
                 "kano_n=10 kano_attractive=0 kano_one_dimensional=0 kano_must_be=30 kano_indifferent=0 "
                 "kano_reverse=0 kano_questionable=-20 kano_category=must_be kano_better=0.0000 kano_worse=-1.0000 "
-                "kano_category_strength=300.0000 kano_total_strength=300.0000");
+                "kano_category_strength=300.0000 kano_total_strength=300.0000 kano_significant=0");
     check_score(KANO(1, 0, 0, 0, 0, -1), &defaults,
                 "kano_n=0 kano_attractive=0 kano_one_dimensional=0 kano_must_be=1 kano_indifferent=0 "
                 "kano_reverse=0 kano_questionable=-1 kano_better=0.0000 kano_worse=-1.0000");
