@@ -72,6 +72,7 @@ struct dl_field {
     const char *unit; /* "", "%", "ms", "per 1000", "-100..100", "0..1", "epoch ms" … */
     int n;            /* id of the field that is this one's denominator, -1: none. Fields with one can be
                        * ranked and have trends ("measures") when they are a group's main score */
+    int n_also;       /* id of a field that adds to n, -1: none */
     bool measure;     /* may stand in rank.measures and trends.measures */
     const char *help; /* half a sentence */
 };
@@ -91,6 +92,10 @@ struct dl_scores {
  * that its fields show is not 0. */
 void dl_score(struct dl_scores *scores, const struct dl_counts *counts, int64_t as_of_ms, int64_t window_ms,
               const struct dl_score_options *options);
+
+/* How many answers or contacts stand behind a field's value: what rank.min_n is
+ * held against. DL_VALUE_NONE: the field has no denominator, or its group no data. */
+struct dl_value dl_score_n(const struct dl_scores *scores, int field);
 
 enum { DL_VALUE_TEXT_SIZE = 48 };
 /* The text of a value as it stands in Redis and JSON (words unquoted); returns

@@ -59,7 +59,7 @@ static void score_panes(struct point *points, const struct dl_engine *engine, in
         dl_score(&scores, &counts, dl_engine_pane_start(engine, window, pane) + pane_ms, pane_ms, options);
         for (size_t i = 0; i < measure_count; i++)
             points[i * DL_PANES + (size_t)pane] =
-                (struct point){.value = scores.value[measures[i]], .n = scores.value[dl_fields[measures[i]].n]};
+                (struct point){.value = scores.value[measures[i]], .n = dl_score_n(&scores, measures[i])};
     }
 }
 

@@ -15,9 +15,13 @@ enum field_group {
 #define FIGURE(name_, unit_, help_) ROW(name_, unit_, -1, false, help_)
 #define VALUE(name_, unit_, n_, help_) ROW(name_, unit_, DL_FIELD_##n_, false, help_)
 #define MEASURE(name_, unit_, n_, help_) ROW(name_, unit_, DL_FIELD_##n_, true, help_)
-#define ROW(name_, unit_, n_, measure_, help_)                                                      \
+#define ROW(name_, unit_, n_, measure_, help_) ROW_OF_TWO(name_, unit_, n_, -1, measure_, help_)
+/* n is the sum of two counts. */
+#define ROW_OF_TWO(name_, unit_, n_, n_also_, measure_, help_)                                      \
     [DL_FIELD_##name_] = {.name = #name_, .group = (enum dl_score_group)GROUP_OF_##name_,           \
-                          .unit = unit_, .n = n_, .measure = measure_, .help = help_}
+                          .unit = unit_, .n = n_, .n_also = n_also_, .measure = measure_, .help = help_}
+#define WITH_OUTCOME(name_, measure_, help_) \
+    ROW_OF_TWO(name_, "%", DL_FIELD_answered, DL_FIELD_abandoned, measure_, help_)
 #define LOW "lower end of its 95 % interval"
 #define HIGH "upper end of its 95 % interval"
 
@@ -70,9 +74,9 @@ const struct dl_field dl_fields[DL_FIELDS] = {
     FIGURE(contacts, "", "contacts and visits"),
     FIGURE(answered, "", "contacts that were answered"),
     FIGURE(abandoned, "", "contacts that were abandoned before an answer"),
-    MEASURE(abandonment, "%", contacts, "abandonment rate: abandoned of answered and abandoned"),
-    VALUE(abandonment_low, "%", contacts, LOW " (Wilson)"),
-    VALUE(abandonment_high, "%", contacts, HIGH " (Wilson)"),
+    WITH_OUTCOME(abandonment, true, "abandonment rate: abandoned of answered and abandoned"),
+    WITH_OUTCOME(abandonment_low, false, LOW " (Wilson)"),
+    WITH_OUTCOME(abandonment_high, false, HIGH " (Wilson)"),
     FIGURE(service_level_n, "", "contacts in the denominator of the service level"),
     MEASURE(service_level, "%", service_level_n,
             "answered within the threshold, by service_level.formula; formula 4 rises when callers hang up early"),
@@ -151,4 +155,15 @@ void dl_fields_print_text(FILE *out)
         fprintf(out, "  %-23s %-12s %s%s%s%s\n", field->name, field->unit, field->help, field->n < 0 ? "" : " [",
                 n_name(field), field->n < 0 ? "" : "]");
     }
+}
+
+struct dl_value dl_score_n(const struct dl_scores *scores, int field)
+{
+    const struct dl_field *row = &dl_fields[field];
+    if (row->n < 0)
+        return (struct dl_value){.kind = DL_VALUE_NONE};
+    struct dl_value n = scores->value[row->n];
+    if (row->n_also >= 0 && n.kind == DL_VALUE_INTEGER && scores->value[row->n_also].kind == DL_VALUE_INTEGER)
+        n.integer += scores->value[row->n_also].integer;
+    return n;
 }

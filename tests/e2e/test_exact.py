@@ -122,7 +122,7 @@ def test_score_on_a_file_gives_the_numbers_of_the_daemon(broker, redis_server, n
     result = tmp_path / "scores.json"
     result.write_text(done.stdout)
     assert done.returncode == 0
-    Loader().run(*words, "--no-send", "--verify-json", result)
+    Loader().run(*words, "--output", events, "--no-send", "--verify-json", result)
 
     # The same lines through Kafka, in another order of partitions.
     with daemon:

@@ -18,9 +18,7 @@ struct dl_value dl_publish_rank(const struct dl_view *view, const struct dl_scor
     struct dl_value value = scores->value[measure];
     if (value.kind != DL_VALUE_INTEGER && value.kind != DL_VALUE_FRACTION)
         return none;
-    if (dl_fields[measure].n < 0)
-        return none;
-    struct dl_value n = scores->value[dl_fields[measure].n];
+    struct dl_value n = dl_score_n(scores, measure);
     return n.kind == DL_VALUE_INTEGER && n.integer >= view->options.rank_min_n ? value : none;
 }
 

@@ -54,7 +54,7 @@ START_TEST(measures_and_what_stands_behind_them)
         {DL_FIELD_expectation_mean, DL_FIELD_expectation_n},
         {DL_FIELD_kano_better, DL_FIELD_kano_n},
         {DL_FIELD_kano_worse, DL_FIELD_kano_n},
-        {DL_FIELD_abandonment, DL_FIELD_contacts},
+        {DL_FIELD_abandonment, DL_FIELD_answered},
         {DL_FIELD_service_level, DL_FIELD_service_level_n},
         {DL_FIELD_asa_ms, DL_FIELD_asa_n},
         {DL_FIELD_wait_p50_ms, DL_FIELD_wait_n},
@@ -76,6 +76,23 @@ START_TEST(measures_and_what_stands_behind_them)
         ck_assert(dl_fields[rows[i].measure].measure);
         ck_assert_int_eq(dl_fields[rows[i].measure].n, (int)rows[i].n);
     }
+}
+END_TEST
+
+/* Contacts without an outcome do not stand behind the abandonment rate. */
+START_TEST(n_of_two_counts)
+{
+    struct dl_counts counts = {{0}};
+    counts.count[DL_COUNT_CONTACTS] = 9;
+    counts.count[DL_COUNT_ANSWERED] = 4;
+    counts.count[DL_COUNT_ABANDONED] = 2;
+    const struct dl_score_options options = {5, 4, DL_SERVICE_LEVEL_4, 0};
+    struct dl_scores scores;
+    dl_score(&scores, &counts, 0, 60000, &options);
+    ck_assert_int_eq(dl_score_n(&scores, DL_FIELD_abandonment).integer, 6);
+    ck_assert_int_eq(dl_score_n(&scores, DL_FIELD_complaint_rate).integer, 9);
+    ck_assert_int_eq(dl_score_n(&scores, DL_FIELD_nps).kind, DL_VALUE_NONE);
+    ck_assert_int_eq(dl_score_n(&scores, DL_FIELD_events).kind, DL_VALUE_NONE);
 }
 END_TEST
 
@@ -131,6 +148,7 @@ int main(void)
     tcase_add_test(fields, field_rows_are_whole);
     tcase_add_test(fields, measures_and_what_stands_behind_them);
     tcase_add_test(fields, group_names);
+    tcase_add_test(fields, n_of_two_counts);
     tcase_add_test(fields, tables_hold_every_field_once);
     suite_add_tcase(suite, fields);
     SRunner *runner = srunner_create(suite);
