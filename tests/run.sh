@@ -48,7 +48,7 @@ end_to_end() { # preset, pytest arguments
     shift
     say "end-to-end tests, $preset"
     DELIGHTD=$PWD/build/$preset/delightd DELIGHT_LOAD=$PWD/build/release/delight-load DELIGHT_PRESET=$preset \
-        /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs --junitxml "$results/e2e-$preset.xml" tests/e2e "$@"
+        /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs -n "$jobs" --dist load --junitxml "$results/e2e-$preset.xml" tests/e2e "$@"
 }
 
 say "packages"
@@ -69,11 +69,12 @@ if [ -z "$quick" ]; then
         unit $preset
     done
     say "scripts, unit file"
-    step "shellcheck" sh -c 'shellcheck tests/run.sh tests/broker/*.sh deploy/*.sh .ci/run'
+    step "shellcheck" sh -c 'shellcheck -x tests/*.sh tests/broker/*.sh deploy/*.sh .ci/run'
     step "systemd exposure at most 1.5" tests/unit_exposure.sh
 fi
 end_to_end release
 if [ -z "$quick" ]; then
+    export DELIGHT_TIMEOUT_FACTOR=3 # the sanitizers' price
     end_to_end asan-ubsan -m 'not release_only'
     end_to_end tsan -m 'not release_only'
 fi

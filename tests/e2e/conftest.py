@@ -10,6 +10,10 @@ from harness import Broker, Certificates, RedisServer
 _numbers = itertools.count(1)
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "release_only: says nothing more under a sanitizer; run with the release build")
+
+
 @pytest.fixture(scope="session")
 def broker():
     """One Kafka node for the whole run; a test that stops nodes or needs settings starts a Broker of its own."""

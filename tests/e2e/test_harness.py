@@ -13,6 +13,8 @@ import redis as redis_library
 from harness import Broker, Daemon, HarnessError, Loader, Record, RedisServer, gone, listening_addresses, poll, run_delightd
 from harness.broker import SCRIPT
 
+pytestmark = pytest.mark.release_only
+
 # Stands in for the daemon where Daemon itself is tested: logs, reloads, and ends by SIGTERM with exit code 0.
 STAND_IN = f"""#!{sys.executable}
 import signal, socket, os, sys

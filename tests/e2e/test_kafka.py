@@ -53,6 +53,7 @@ def test_added_partitions_are_read_from_their_first_record(broker, redis_server,
         wait_score(daemon, redis_server, "touchpoint:t", "nps_n", 41, timeout=60)
 
 
+@pytest.mark.release_only
 def test_several_topics_and_every_codec(broker, redis_server, new_topic, tmp_path):
     topics = {codec: new_topic(partitions=2, name=codec) for codec in ("none", "gzip", "snappy", "lz4", "zstd")}
     with Daemon(config_for(broker, redis_server, list(topics.values())), tmp_path) as daemon:
@@ -98,6 +99,7 @@ def test_records_deleted_before_they_were_read_are_an_alarm_not_silence(broker, 
             daemon.wait_log(r"from=\d+.*to=150|partition=0.*to=150")
 
 
+@pytest.mark.release_only
 def test_a_topic_that_is_deleted_and_created_again_is_read_from_its_beginning(broker, redis_server, new_topic, tmp_path):
     topic = new_topic(partitions=1)
     properties = {"topic.metadata.refresh.interval.ms": "1000"}
@@ -112,6 +114,7 @@ def test_a_topic_that_is_deleted_and_created_again_is_read_from_its_beginning(br
         assert daemon.running()
 
 
+@pytest.mark.release_only
 def test_wrong_password_and_missing_rights_are_said_and_mended_while_running(redis_server, tmp_path):
     settings = {
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
@@ -147,6 +150,7 @@ def test_wrong_password_and_missing_rights_are_said_and_mended_while_running(red
             wait_score(daemon, redis_server, "touchpoint:t", "nps_n", 10, timeout=90)
 
 
+@pytest.mark.release_only
 def test_cloudevents_both_ways(broker, redis_server, topic, tmp_path):
     stamp = now_ms()
     structured = {

@@ -12,6 +12,8 @@ import pathlib
 import jsonschema
 import pytest
 
+pytestmark = pytest.mark.release_only
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCHEMA = json.loads((ROOT / "config/event.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
