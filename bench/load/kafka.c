@@ -93,7 +93,8 @@ int ld_kafka_partitions(rd_kafka_t *client, const char *topic, const char *why)
     rd_kafka_topic_destroy(handle);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR && count > 0)
         return count;
+    bool is_missing = error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
     ld_say("topic %s: %s%s", topic, rd_kafka_err2str(error),
-           why != NULL ? why : "; create it, or say --create-topic PARTITIONS");
+           why != NULL ? why : is_missing ? "; create it, or say --create-topic PARTITIONS" : "");
     return -1;
 }

@@ -161,6 +161,11 @@ static bool is_consistent(const struct ld_options *options)
                     "--aborted needs --transactional") ||
              refuse(options->sink.key == LD_KEY_NONE && options->settings.dedupe_records > 0,
                     "--dedupe needs the id as key, so that repeats meet in one partition; leave out --key") ||
+             refuse((options->verifies_redis || options->verify_json != NULL) &&
+                        (options->settings.event_bytes_max < 16384 ||
+                         options->settings.event_bytes_max < (int64_t)traffic->event_bytes + 16384),
+                    "limits.event_bytes leaves no room for ordinary events, which would be refused as too_large: at "
+                    "least --event-bytes and 16384 more") ||
              refuse(options->differences < 1, "--differences: at least 1"));
 }
 

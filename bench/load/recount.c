@@ -80,6 +80,8 @@ void ld_recount_destroy(struct ld_recount *recount)
  * clock by the five minutes that an event may wait. */
 static void drop_old_chunks(struct ld_recount *recount)
 {
+    if (recount->chunk_count == 0)
+        return;
     int64_t horizon_ms = recount->newest_ms - recount->reach_ms - 600000;
     while (recount->dropped < recount->chunk_count && recount->chunks[recount->dropped].newest_ms < horizon_ms) {
         struct chunk *chunk = &recount->chunks[recount->dropped++];

@@ -140,6 +140,7 @@ START_TEST(usage_is_refused)
                                         "--output - --count 1 --aborted 10%",
                                         "--no-send --brokers x",
                                         "--output - --count 1 --verify-dead-letters",
+                                        "--output - --count 1 --verify --limit-event-bytes 3000",
                                         "--output - --count 1 --id-prefix a\"b"};
     for (size_t i = 0; i < LD_COUNT(lines); i++) {
         struct ld_options options;
