@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { DEADLINE_MS = 20000 };
+enum { DEADLINE_MS = 60000, TIMEOUT_S = 300 };
 
 struct server {
     char dir[64], socket[96];

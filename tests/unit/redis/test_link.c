@@ -115,9 +115,10 @@ static char *unix_url(const char *more)
     return url;
 }
 
+static redisContext *client;
+
 static redisReply *ask(const char *command)
 {
-    static redisContext *client;
     if (client)
         redisFree(client);
     client = server_client(&server);
@@ -141,6 +142,8 @@ static void setup(void)
 
 static void teardown(void)
 {
+    if (client)
+        redisFree(client);
     server_remove(&server);
 }
 
@@ -590,7 +593,7 @@ int main(void)
         &test_stopped, &test_held_up, &test_pipelining, &test_close, &test_close_in_callback,
     };
     TCase *all = tcase_create("link");
-    tcase_set_timeout(all, 120);
+    tcase_set_timeout(all, TIMEOUT_S);
     tcase_add_checked_fixture(all, setup, teardown);
     for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)
         tcase_add_test(all, *tests[i]);

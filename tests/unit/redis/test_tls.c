@@ -300,7 +300,7 @@ int main(void)
         &test_old_protocol, &test_plain_server, &test_traffic, &test_close_and_restart,
     };
     TCase *all = tcase_create("tls");
-    tcase_set_timeout(all, 120);
+    tcase_set_timeout(all, TIMEOUT_S);
     tcase_add_checked_fixture(all, setup, teardown);
     for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)
         tcase_add_test(all, *tests[i]);

@@ -423,7 +423,7 @@ int main(void)
         &test_evicted, &test_changed_channel, &test_reader_sees_whole_hashes, &test_many,
     };
     TCase *all = tcase_create("view");
-    tcase_set_timeout(all, 120);
+    tcase_set_timeout(all, TIMEOUT_S);
     tcase_add_checked_fixture(all, setup, teardown);
     for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)
         tcase_add_test(all, *tests[i]);

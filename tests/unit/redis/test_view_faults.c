@@ -514,7 +514,7 @@ int main(void)
         &test_sweep_after_return, &test_quiet, &test_close, &test_random,
     };
     TCase *all = tcase_create("view_faults");
-    tcase_set_timeout(all, 120);
+    tcase_set_timeout(all, TIMEOUT_S);
     tcase_add_checked_fixture(all, setup, teardown);
     for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)
         tcase_add_test(all, *tests[i]);
