@@ -189,7 +189,7 @@ static void print_recalled(const struct dl_deadletter *deadletter)
 
 static void send_one(struct dl_deadletter *deadletter, int64_t i, const char *bytes)
 {
-    const struct dl_kafka_header headers[] = {{"content-type", "text/plain", 10}, {"nothing", NULL, 0}};
+    const struct dl_kafka_header headers[] = {{"content-type", "text/plain", 10}, {"empty", "", 0}};
     const struct dl_kafka_record record = {
         .topic = (uint16_t)(i % (int64_t)options.topic_count),
         .partition = (int32_t)(i / (int64_t)options.topic_count % options.partitions),
@@ -218,7 +218,7 @@ static int send_letters(const struct dl_kafka_options *kafka)
     }
     memset(bytes, 'v', size);
     int64_t before_ms = now_ms();
-    enum dl_status status = dl_deadletter_recall(deadletter, options.since_ms, 10000);
+    enum dl_status status = dl_deadletter_recall(deadletter, options.since_ms, 3000);
     printf("recall %s %" PRId64 "\n", dl_status_text(status), now_ms() - before_ms);
     print_recalled(deadletter);
     for (int64_t i = 0; i < options.count && !stopping; i++)

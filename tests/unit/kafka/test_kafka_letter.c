@@ -1,0 +1,128 @@
+#include "kafka_letter.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char value[5000];
+
+static struct dl_letter *letter_of(size_t value_bytes, const char *detail)
+{
+    static struct dl_kafka_header headers[2];
+    headers[0] = (struct dl_kafka_header){"content-type", "a/b", 3};
+    headers[1] = (struct dl_kafka_header){"nothing", NULL, 0};
+    const struct dl_kafka_record record = {.topic = 1,
+                                           .partition = 2,
+                                           .offset = 3,
+                                           .timestamp_ms = 4,
+                                           .key = "key",
+                                           .key_bytes = 3,
+                                           .value = value,
+                                           .value_bytes = value_bytes,
+                                           .headers = headers,
+                                           .header_count = 2};
+    struct dl_letter *letter = dl_letter_create(&record, "not_json", detail);
+    ck_assert_ptr_nonnull(letter);
+    return letter;
+}
+
+START_TEST(a_letter_is_a_copy)
+{
+    memset(value, 'v', sizeof value);
+    struct dl_letter *letter = letter_of(10, "byte 1");
+    memset(value, 'x', sizeof value);
+    ck_assert_int_eq(memcmp(letter->value, "vvvvvvvvvv", 10), 0);
+    ck_assert_int_eq(memcmp(letter->key, "key", 3), 0);
+    ck_assert_uint_eq(letter->header_count, 2);
+    ck_assert_str_eq(letter->headers[0].key, "content-type");
+    ck_assert_int_eq(memcmp(letter->headers[0].value, "a/b", 3), 0);
+    ck_assert_str_eq(letter->headers[1].key, "nothing");
+    ck_assert_ptr_null(letter->headers[1].value);
+    ck_assert_str_eq(letter->reason, "not_json");
+    ck_assert_str_eq(letter->detail, "byte 1");
+    ck_assert(letter->topic == 1 && letter->partition == 2 && letter->offset == 3 && letter->timestamp_ms == 4);
+    free(letter);
+}
+END_TEST
+
+START_TEST(what_is_not_there_stays_so)
+{
+    const struct dl_kafka_record record = {.value = NULL};
+    struct dl_letter *letter = dl_letter_create(&record, "empty", NULL);
+    ck_assert_ptr_nonnull(letter);
+    ck_assert_ptr_null(letter->key);
+    ck_assert_ptr_null(letter->value);
+    ck_assert_ptr_null(letter->detail);
+    char detail[64];
+    dl_letter_detail(letter, detail, sizeof detail);
+    ck_assert_str_eq(detail, "");
+    free(letter);
+}
+END_TEST
+
+START_TEST(cutting_fits_or_ends)
+{
+    char detail[256];
+    struct dl_letter *letter = letter_of(5000, "byte 1");
+    size_t whole = dl_letter_wire_bytes(letter), around = whole - 5000;
+
+    ck_assert(dl_letter_cut(letter, whole - 1)); /* one byte too many */
+    ck_assert_uint_eq(letter->sent_bytes, 4999);
+    ck_assert_uint_eq(dl_letter_wire_bytes(letter), whole - 1);
+    ck_assert(dl_letter_cut(letter, whole)); /* never grows back */
+    ck_assert_uint_eq(letter->sent_bytes, 4999);
+    dl_letter_detail(letter, detail, sizeof detail);
+    ck_assert_str_eq(detail, "byte 1; value cut from 5000 to 4999 bytes");
+
+    ck_assert(dl_letter_cut(letter, around + 1));
+    ck_assert_uint_eq(letter->sent_bytes, 1);
+    ck_assert(dl_letter_cut(letter, around - 1));
+    ck_assert_uint_eq(letter->sent_bytes, 0);
+    ck_assert(!letter->bare);
+    ck_assert(dl_letter_cut(letter, 10)); /* without key and headers */
+    ck_assert(letter->bare);
+    ck_assert_uint_lt(dl_letter_wire_bytes(letter), around);
+    dl_letter_detail(letter, detail, sizeof detail);
+    ck_assert_str_eq(detail, "byte 1; value cut from 5000 to 0 bytes; key and headers left out");
+    ck_assert(!dl_letter_cut(letter, 10)); /* as small as it gets */
+    free(letter);
+}
+END_TEST
+
+START_TEST(a_cut_without_detail_reads_well)
+{
+    char detail[256];
+    struct dl_letter *letter = letter_of(100, "");
+    (void)dl_letter_cut(letter, dl_letter_wire_bytes(letter) - 40);
+    dl_letter_detail(letter, detail, sizeof detail);
+    ck_assert_str_eq(detail, "value cut from 100 to 60 bytes");
+    free(letter);
+}
+END_TEST
+
+START_TEST(a_long_detail_ends_somewhere)
+{
+    char detail[32];
+    struct dl_letter *letter = letter_of(100, "a detail that is longer than the room for it");
+    dl_letter_detail(letter, detail, sizeof detail);
+    ck_assert_uint_eq(strlen(detail), sizeof detail - 1);
+    free(letter);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("kafka_letter");
+    TCase *letters = tcase_create("letters");
+    tcase_add_test(letters, a_letter_is_a_copy);
+    tcase_add_test(letters, what_is_not_there_stays_so);
+    tcase_add_test(letters, cutting_fits_or_ends);
+    tcase_add_test(letters, a_cut_without_detail_reads_well);
+    tcase_add_test(letters, a_long_detail_ends_somewhere);
+    suite_add_tcase(suite, letters);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
