@@ -11,8 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Published numbers have four decimals; anything closer is the same number. */
-#define ROUNDING (0.00005 + 1e-9)
+/* Published numbers have four decimals: two numbers are the same when they print the same. */
+static bool same_to_four_decimals(double expected, double found)
+{
+    char text[LD_FIELD_TEXT_MAX];
+    struct ld_field field = {.kind = LD_FIELD_FRACTION, .fraction = found};
+    ld_field_print(&field, text);
+    field.fraction = expected;
+    return ld_field_matches(&field, text);
+}
 
 static const char *find(const struct ld_found *found, size_t count, const char *name)
 {
@@ -125,7 +132,7 @@ bool ld_compare_rank(const struct ld_compare *compare, int measure, const struct
     if (is_member && text != NULL) {
         char *end;
         double score = strtod(text, &end);
-        if (*end == '\0' && fabs(score - value) <= ROUNDING)
+        if (*end == '\0' && same_to_four_decimals(value, score))
             return true;
     }
     if (is_member)
@@ -172,7 +179,7 @@ static bool same_number(double expected, const json_t *found)
 {
     if (isnan(expected))
         return json_is_null(found);
-    return json_is_number(found) && fabs(json_number_value(found) - expected) <= ROUNDING;
+    return json_is_number(found) && same_to_four_decimals(expected, json_number_value(found));
 }
 
 static bool compare_measure(const struct ld_compare *compare, int measure, const int64_t (*panes)[LD_COUNTERS],

@@ -493,7 +493,7 @@ bool ld_field_matches(const struct ld_field *field, const char *text)
         return false;
     /* Two correct computations may differ in the last bits, which shows only next to a tie. */
     char below[LD_FIELD_TEXT_MAX], above[LD_FIELD_TEXT_MAX];
-    double slack = 1e-9 * fmax(1, fabs(field->fraction) * 1e-4);
+    double slack = fmax(1e-9, fabs(field->fraction) * 1e-15);
     print_fraction(field->fraction - slack, below);
     print_fraction(field->fraction + slack, above);
     return strcmp(below, text) == 0 || strcmp(above, text) == 0;

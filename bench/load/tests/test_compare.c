@@ -126,6 +126,13 @@ START_TEST(ranks)
     ck_assert(ld_compare_rank(&compare, nps, &tally, "66.6667", NULL));
     ck_assert(ld_compare_rank(&compare, nps, &tally, "66.666666666666671", NULL));
     ck_assert(!ld_compare_rank(&compare, nps, &tally, "66.6668", NULL));
+    /* A tie at a size where doubles are far apart: 6511453367 / 32. */
+    int recovery = ld_measure_find("recovery_mean_ms");
+    tally.counter[LD_DURATION_N] = 32;
+    tally.counter[LD_DURATION_SUM] = INT64_C(6511453367);
+    ck_assert(ld_compare_rank(&compare, recovery, &tally, "203482917.7188", NULL));
+    ck_assert(ld_compare_rank(&compare, recovery, &tally, "203482917.7187", NULL));
+    ck_assert(!ld_compare_rank(&compare, recovery, &tally, "203482917.7189", NULL));
     settings.privacy_min_n = 31; /* what is hidden is not ranked either */
     ck_assert(ld_compare_rank(&compare, nps, &tally, NULL, NULL));
     int p95 = ld_measure_find("wait_p95_ms");
