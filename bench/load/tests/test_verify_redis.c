@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,6 +57,8 @@ static void start_redis(void)
     server = fork();
     ck_assert_int_ge(server, 0);
     if (server == 0) {
+        /* A test that crashes must not leave its server behind. */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (chdir(folder) != 0 || freopen("/dev/null", "w", stdout) == NULL)
             _exit(1);
         execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", "redis.sock", "--save", "", "--appendonly",
