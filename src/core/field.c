@@ -129,10 +129,13 @@ int dl_field_find(const char *name, size_t bytes)
     return -1;
 }
 
-/* Name of the field that says how many stand behind this one. */
-static const char *n_name(const struct dl_field *field)
+/* The field or fields that say how many stand behind this one, each name between quotes. */
+static void print_n(FILE *out, const struct dl_field *field, const char *quote)
 {
-    return field->n < 0 ? "" : dl_fields[field->n].name;
+    if (field->n >= 0)
+        fprintf(out, "%s%s%s", quote, dl_fields[field->n].name, quote);
+    if (field->n_also >= 0)
+        fprintf(out, " + %s%s%s", quote, dl_fields[field->n_also].name, quote);
 }
 
 void dl_fields_print_markdown(FILE *out)
@@ -140,9 +143,9 @@ void dl_fields_print_markdown(FILE *out)
     fputs("| group | field | unit | n | measure | meaning |\n| --- | --- | --- | --- | --- | --- |\n", out);
     for (int id = 0; id < DL_FIELDS; id++) {
         const struct dl_field *field = &dl_fields[id];
-        const char *quote = field->n < 0 ? "" : "`";
-        fprintf(out, "| %s | `%s` | %s | %s%s%s | %s | %s |\n", dl_score_group_name(field->group), field->name,
-                field->unit, quote, n_name(field), quote, field->measure ? "yes" : "", field->help);
+        fprintf(out, "| %s | `%s` | %s | ", dl_score_group_name(field->group), field->name, field->unit);
+        print_n(out, field, "`");
+        fprintf(out, " | %s | %s |\n", field->measure ? "yes" : "", field->help);
     }
 }
 
@@ -152,8 +155,13 @@ void dl_fields_print_text(FILE *out)
         const struct dl_field *field = &dl_fields[id];
         if (id == 0 || field->group != dl_fields[id - 1].group)
             fprintf(out, "%s%s\n", id == 0 ? "" : "\n", dl_score_group_name(field->group));
-        fprintf(out, "  %-23s %-12s %s%s%s%s\n", field->name, field->unit, field->help, field->n < 0 ? "" : " [",
-                n_name(field), field->n < 0 ? "" : "]");
+        fprintf(out, "  %-23s %-12s %s", field->name, field->unit, field->help);
+        if (field->n >= 0) {
+            fputs(" [", out);
+            print_n(out, field, "");
+            fputc(']', out);
+        }
+        fputc('\n', out);
     }
 }
 

@@ -88,7 +88,8 @@ bool dl_wilson(int64_t k, int64_t n, double *low, double *high)
     return true;
 }
 
-static void put_wilson(struct dl_scores *scores, enum dl_field_id low_id, enum dl_field_id high_id, int64_t k, int64_t n)
+static void put_wilson(struct dl_scores *scores, enum dl_field_id low_id, enum dl_field_id high_id, int64_t k,
+                       int64_t n)
 {
     double low, high;
     if (!dl_wilson(k, n, &low, &high))

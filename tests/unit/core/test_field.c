@@ -137,6 +137,9 @@ START_TEST(tables_hold_every_field_once)
         ck_assert_ptr_null(strstr(found + 1, cell));
     }
     ck_assert_ptr_nonnull(strstr(markdown, "| nps | `nps` | -100..100 | `nps_n` | yes | Net Promoter Score"));
+    ck_assert_ptr_nonnull(strstr(markdown, "| `abandonment_low` | % | `answered` + `abandoned` |  | lower end"));
+    ck_assert_ptr_nonnull(strstr(text, "abandoned of answered and abandoned [answered + abandoned]\n"));
+    ck_assert_ptr_nonnull(strstr(text, "answers 9 and 10\n"));
     free(markdown);
     free(text);
 }

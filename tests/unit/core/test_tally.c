@@ -148,7 +148,7 @@ START_TEST(equals_dense_arrays_whatever_is_added)
 }
 END_TEST
 
-/* Adds and subtractions in any order, of the same pieces, end in the same bytes; all pieces off again end in nothing. */
+/* The same pieces in any order end in the same bytes; all pieces off again end in nothing. */
 START_TEST(order_does_not_matter)
 {
     enum { PIECES = 64 };

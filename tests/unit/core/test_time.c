@@ -150,7 +150,9 @@ static uint64_t next_random(uint64_t *state)
     return *state >> 16;
 }
 
-/* The C library as a second opinion: its gmtime_r writes what is parsed here, and its timegm reads what was formatted. */
+/* ck_assert notes its place in a file each time: in a loop of many, only a fault is worth it. */
+
+/* The C library as a second opinion: its gmtime_r writes what is parsed here, its timegm reads what was formatted. */
 START_TEST(agrees_with_the_c_library)
 {
     uint64_t random = 20261122;
@@ -160,17 +162,17 @@ START_TEST(agrees_with_the_c_library)
         int64_t of_second_ms = (time_ms % 1000 + 1000) % 1000;
         time_t second = (time_t)((time_ms - of_second_ms) / 1000);
         struct tm tm;
-        ck_assert_ptr_nonnull(gmtime_r(&second, &tm));
+        if (gmtime_r(&second, &tm) == NULL)
+            ck_abort_msg("gmtime_r");
         char expected[80];
         snprintf(expected, sizeof expected, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
                  tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)of_second_ms);
         char text[DL_TIME_TEXT_SIZE];
         dl_time_format(text, time_ms);
-        ck_assert_str_eq(text, expected);
         int64_t back;
-        ck_assert_int_eq(dl_time_parse(text, strlen(text), &back), DL_OK);
-        ck_assert_int_eq(back, time_ms);
-        ck_assert_int_eq(timegm(&tm), (back - of_second_ms) / 1000);
+        if (strcmp(text, expected) != 0 || dl_time_parse(text, strlen(text), &back) != DL_OK || back != time_ms ||
+            timegm(&tm) != (back - of_second_ms) / 1000)
+            ck_abort_msg("%" PRId64 " ms is %s, not %s", time_ms, expected, text);
     }
 }
 END_TEST
@@ -201,18 +203,14 @@ START_TEST(every_day_in_order)
         for (int month = 1; month <= 12; month++) {
             for (int day = 1; day <= 31; day++) {
                 char text[80];
-                int64_t time_ms;
+                int64_t time_ms = INVALID;
                 int bytes = snprintf(text, sizeof text, "%04d-%02d-%02dT00:00:00Z", year, month, day);
-                if (dl_time_parse(text, (size_t)bytes, &time_ms) != DL_OK) {
-                    ck_assert_int_gt(day, 28);
+                if (dl_time_parse(text, (size_t)bytes, &time_ms) != DL_OK && day > 28)
                     continue;
-                }
-                ck_assert_int_eq(time_ms, expected_ms);
-                if (year % 100 == 0) { /* where leap years are irregular; all of them would take long */
-                    char back[DL_TIME_TEXT_SIZE];
-                    dl_time_format(back, time_ms);
-                    ck_assert_int_eq(strncmp(back, text, strlen("2000-01-01T00:00:00")), 0);
-                }
+                char back[DL_TIME_TEXT_SIZE];
+                dl_time_format(back, expected_ms);
+                if (time_ms != expected_ms || strncmp(back, text, strlen("2000-01-01T00:00:00")) != 0)
+                    ck_abort_msg("%s reads %" PRId64 ", and %" PRId64 " ms is %s", text, time_ms, expected_ms, back);
                 expected_ms += INT64_C(86400000);
             }
         }
