@@ -219,15 +219,15 @@ enum dl_status dl_windows_add_pane(struct dl_windows *windows, uint32_t subject,
     enum dl_status status = open_pane(windows, w, subject, index, &pane);
     if (status == DL_OK)
         status = add_tally(windows, &pane->tally, tally, 1);
+    /* Here and not where the total changes: an answer that moved to another pane
+     * changes the trend and leaves the total as it is. */
+    if (status == DL_OK && index <= window->newest && !dl_tally_empty(tally))
+        dl_windows_mark_dirty(windows, subject, w);
     return status;
 }
 
 enum dl_status dl_windows_add_total(struct dl_windows *windows, uint32_t subject, int window, const struct dl_tally *tally)
 {
-    /* Even when nothing remains of the sum: an answer that moved to another pane changes the trend. */
-    dl_windows_mark_dirty(windows, subject, window);
-    if (dl_tally_empty(tally))
-        return DL_OK;
     return add_tally(windows, &windows->registry.subjects[subject]->views[window].total, tally, 1);
 }
 

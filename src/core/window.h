@@ -51,7 +51,8 @@ DL_MUST_USE enum dl_status dl_windows_advance(struct dl_windows *windows, int64_
 
 /* Adds to the pane at index, which lies in the window or waits for T. A pane
  * stays even if all in it cancels out, until T has passed it: so the calendar has
- * it once, whatever comes and is taken back. DL_MEMORY: it may have been opened. */
+ * it once, whatever comes and is taken back. What changes a pane up to T's own
+ * makes the view dirty. DL_MEMORY: the pane may have been opened. */
 DL_MUST_USE enum dl_status dl_windows_add_pane(struct dl_windows *windows, uint32_t subject, int window, int64_t index,
                                                const struct dl_tally *tally);
 /* What was added to panes up to T's own is owed to the total. DL_MEMORY: it is

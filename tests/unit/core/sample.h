@@ -5,6 +5,7 @@
 #include <delight/time.h>
 
 #include <check.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
