@@ -1,4 +1,5 @@
 /* delight-load: load generator and independent verifier of delightd. */
+#include "embedded.h"
 #include "generate.h"
 #include "options.h"
 #include "recount.h"
@@ -143,6 +144,11 @@ int main(int argc, char **argv)
     if (parsed != LD_PARSED_RUN) {
         ld_options_deinit(&options);
         return parsed == LD_PARSED_DONE ? EXIT_SUCCESS : EXIT_USAGE;
+    }
+    if (options.embedded_broker != NULL) {
+        status = ld_embedded_broker(options.embedded_broker);
+        ld_options_deinit(&options);
+        return status;
     }
     catch_signals();
     if (!ld_world_init(&world, &options.world, &options.settings)) {

@@ -108,6 +108,8 @@ static const struct ld_option rows[] = {
     {"report", LD_OPTION_TEXT, AT(report), NULL, "FILE", "write counts and rates as JSON"},
     {"print-catalogue", LD_OPTION_FLAG, AT(has_catalogue_print), NULL, NULL,
      "print journeys, stages and touchpoints as YAML for the daemon, and end"},
+    {"embedded-broker", LD_OPTION_TEXT, AT(embedded_broker), NULL, "TOPIC:PARTITIONS,...",
+     "for demos without Kafka: serve librdkafka's mock cluster until ended"},
     {"help", LD_OPTION_FLAG, 0, NULL, NULL, "this"},
     {"version", LD_OPTION_FLAG, 0, NULL, NULL, "versions of this program and its libraries"},
 };

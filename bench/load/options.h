@@ -17,6 +17,7 @@ struct ld_options {
     bool has_no_send;
     bool has_catalogue_print;
     const char *report;
+    const char *embedded_broker; /* NULL: send; otherwise serve these topics instead */
 
     bool verifies_redis;
     bool verifies_again;
