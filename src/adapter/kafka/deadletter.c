@@ -72,6 +72,8 @@ void dl_deadletter_rebuild(struct dl_deadletter *deadletter)
     char error[DL_KAFKA_ERROR_SIZE] = "";
     (void)close_client(deadletter);
     deadletter->limits.asked = false; /* an answer would come to the old one */
+    for (int32_t p = 0; p < deadletter->partition_count; p++)
+        deadletter->places[p] = (struct dl_deadletter_place){0};
     if (open_client(deadletter, error, sizeof error) == DL_OK)
         return;
     (void)close_client(deadletter);
@@ -141,6 +143,7 @@ static void free_deadletter(struct dl_deadletter *deadletter)
     }
     free(deadletter->source_topics);
     free(deadletter->recalled);
+    free(deadletter->places);
     free(deadletter->topic);
     if (deadletter->conf)
         rd_kafka_conf_destroy(deadletter->conf);

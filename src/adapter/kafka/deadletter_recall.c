@@ -40,10 +40,13 @@ static enum dl_status status_of(rd_kafka_resp_err_t code)
     }
 }
 
-/* Waiting for answers, librdkafka's reports have to be served too. */
+/* Besides answers there are librdkafka's reports: callbacks are called from
+ * here, and nothing is read yet that could be dropped. */
 static void serve(struct recall *recall)
 {
-    (void)rd_kafka_consume_batch_queue(recall->queue, 0, recall->messages, 0);
+    ssize_t count = rd_kafka_consume_batch_queue(recall->queue, 0, recall->messages, RECALL_BATCH);
+    for (ssize_t i = 0; i < count; i++)
+        rd_kafka_message_destroy(recall->messages[i]);
 }
 
 /* One answer. DL_EMPTY: the topic does not exist. */
@@ -105,6 +108,8 @@ static enum dl_status ask_offsets(struct recall *recall, int64_t time, int64_t *
 /* The end first, as for the source: what comes later is not ours to recall. */
 static enum dl_status find_range(struct recall *recall, int64_t since_ms)
 {
+    free(recall->next);
+    free(recall->end);
     recall->next = calloc((size_t)recall->count, sizeof *recall->next);
     recall->end = calloc((size_t)recall->count, sizeof *recall->end);
     if (!recall->next || !recall->end)
@@ -258,6 +263,15 @@ static void close_recall(struct recall *recall)
     free(recall);
 }
 
+/* What an attempt before this one found stays true. */
+static enum dl_status try_recall(struct recall *recall, int64_t since_ms)
+{
+    enum dl_status status = ask_partitions(recall);
+    if (status == DL_OK)
+        status = find_range(recall, since_ms);
+    return status == DL_OK ? read_range(recall) : status;
+}
+
 enum dl_status dl_deadletter_recall(struct dl_deadletter *deadletter, int64_t since_ms, int timeout_ms)
 {
     struct recall *recall = calloc(1, sizeof *recall);
@@ -268,11 +282,12 @@ enum dl_status dl_deadletter_recall(struct dl_deadletter *deadletter, int64_t si
     recall->found = calloc(deadletter->source_topic_count, sizeof *recall->found);
     enum dl_status status = recall->found ? open_recall(recall) : DL_MEMORY;
     if (status == DL_OK)
-        status = ask_partitions(recall);
-    if (status == DL_OK)
-        status = find_range(recall, since_ms);
-    if (status == DL_OK)
-        status = read_range(recall);
+        status = try_recall(recall, since_ms);
+    /* A leader that moves, or a partition that is new, is found a little later. */
+    while (status == DL_AWAY && remaining_ms(recall, 1) > 0) {
+        dl_kafka_sleep_ms(200);
+        status = try_recall(recall, since_ms);
+    }
     if (status == DL_OK || status == DL_EMPTY) {
         take_over(recall);
         status = DL_OK;

@@ -2,11 +2,14 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const int64_t backoff_ms = 500, backoff_ms_max = 15000;
 static const int64_t purge_ms = 20;
 static const int64_t stuck_ms = 20000;
+/* Far less than any broker remembers an idle producer. */
+static const int64_t opened_ms_max = 300000;
 
 int32_t dl_deadletter_partition(const char *source_topic, int32_t source_partition, int32_t partition_count)
 {
@@ -45,7 +48,9 @@ void dl_deadletter_on_report(rd_kafka_t *client, const rd_kafka_message_t *messa
     (void)opaque;
     struct dl_letter *letter = message->_private;
     struct dl_deadletter *deadletter = rd_kafka_topic_opaque(message->rkt);
+    struct dl_deadletter_place *place = &deadletter->places[message->partition];
     deadletter->flying--;
+    place->opening = false;
     if (letter->alone)
         deadletter->flying_alone = false;
     if (message->err) {
@@ -54,7 +59,7 @@ void dl_deadletter_on_report(rd_kafka_t *client, const rd_kafka_message_t *messa
     }
     deadletter->delivered++;
     deadletter->attempt = 0;
-    deadletter->progress_ms = dl_kafka_now_ms();
+    deadletter->progress_ms = place->opened_ms = dl_kafka_now_ms();
     if (deadletter->refused || deadletter->unwell || deadletter->stuck)
         dl_note(deadletter->notes, DL_NOTE_NOTICE, "dead letters are taken again", DL_TEXT("topic", deadletter->topic));
     deadletter->refused = deadletter->unwell = deadletter->stuck = false;
@@ -90,11 +95,9 @@ static rd_kafka_headers_t *headers_of(const struct dl_deadletter *deadletter, co
     return headers;
 }
 
-static rd_kafka_resp_err_t produce(struct dl_deadletter *deadletter, struct dl_letter *letter)
+static rd_kafka_resp_err_t produce(struct dl_deadletter *deadletter, struct dl_letter *letter, int32_t partition)
 {
     rd_kafka_headers_t *headers = headers_of(deadletter, letter);
-    int32_t partition = dl_deadletter_partition(deadletter->source_topics[letter->topic], letter->partition,
-                                                deadletter->partition_count);
     /* Neither copied nor freed by librdkafka, and not written to: the letter
      * lives until its report. A value that was cut to nothing is left out. */
     bool valued = letter->value && (letter->sent_bytes > 0 || letter->value_bytes == 0);
@@ -113,10 +116,13 @@ static void hand_over(struct dl_deadletter *deadletter)
 {
     while (deadletter->waiting && !deadletter->failed && !deadletter->flying_alone) {
         struct dl_letter *letter = deadletter->waiting;
-        if (letter->alone && deadletter->flying > 0)
+        int32_t partition = dl_deadletter_partition(deadletter->source_topics[letter->topic], letter->partition,
+                                                    deadletter->partition_count);
+        struct dl_deadletter_place *place = &deadletter->places[partition];
+        if (place->opening || (letter->alone && deadletter->flying > 0))
             return;
         dl_deadletter_fit(deadletter, letter);
-        rd_kafka_resp_err_t code = produce(deadletter, letter);
+        rd_kafka_resp_err_t code = produce(deadletter, letter, partition);
         if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
             return;
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -127,6 +133,7 @@ static void hand_over(struct dl_deadletter *deadletter)
         }
         deadletter->flying++;
         deadletter->flying_alone = letter->alone;
+        place->opening = place->opened_ms == 0 || dl_kafka_now_ms() - place->opened_ms > opened_ms_max;
         deadletter->waiting = TAILQ_NEXT(letter, link);
     }
 }
@@ -204,6 +211,17 @@ static void note_stuck(struct dl_deadletter *deadletter, int64_t now_ms)
 
 /* ---- What is due ---- */
 
+static bool take_partition_count(struct dl_deadletter *deadletter)
+{
+    struct dl_deadletter_place *places = calloc((size_t)deadletter->partition_count_next, sizeof *places);
+    if (!places)
+        return false;
+    free(deadletter->places);
+    deadletter->places = places;
+    deadletter->partition_count = deadletter->partition_count_next;
+    return true;
+}
+
 static bool may_hand_over(struct dl_deadletter *deadletter, int64_t now_ms)
 {
     if (deadletter->missing || deadletter->partition_count_next == 0)
@@ -212,10 +230,8 @@ static bool may_hand_over(struct dl_deadletter *deadletter, int64_t now_ms)
         return false;
     /* A source partition may move to another partition only when all before is
      * confirmed: so the newest dead letter stands for all earlier ones. */
-    if (deadletter->partition_count_next != deadletter->partition_count && deadletter->flying > 0)
-        return false;
-    deadletter->partition_count = deadletter->partition_count_next;
-    return true;
+    return deadletter->partition_count_next == deadletter->partition_count ||
+           (deadletter->flying == 0 && take_partition_count(deadletter));
 }
 
 void dl_deadletter_step(struct dl_deadletter *deadletter)

@@ -23,6 +23,16 @@ struct dl_deadletter_limits {
     int64_t wait_until_ms;    /* letters wait so long for it */
 };
 
+/* A partition of the topic, as the present client sees it. A broker that knows
+ * nothing of a producer takes any sequence number from it: the gap that a
+ * refused first batch leaves is noticed by nobody. So the first letter to a
+ * partition flies alone, and again after a pause in which the broker may have
+ * forgotten the producer (producer.id.expiration.ms). */
+struct dl_deadletter_place {
+    bool opening;      /* a first letter is in flight */
+    int64_t opened_ms; /* the last confirmation; 0: none yet */
+};
+
 struct dl_deadletter {
     struct dl_kafka_trouble trouble;
     struct dl_note_sink *notes;
@@ -42,6 +52,7 @@ struct dl_deadletter {
 
     int32_t partition_count;      /* of the topic, 0: not known */
     int32_t partition_count_next; /* taken over when nothing is in flight */
+    struct dl_deadletter_place *places; /* by partition */
     int64_t topic_due_ms;         /* next look at the topic */
     unsigned topic_attempt;
     struct dl_deadletter_limits limits;

@@ -38,4 +38,6 @@ void dl_kafka_trouble_attach(struct dl_kafka_trouble *trouble, rd_kafka_conf_t *
 /* A request got no answer, or got one. */
 void dl_kafka_trouble_silent(struct dl_kafka_trouble *trouble, const char *reason);
 void dl_kafka_trouble_answered(struct dl_kafka_trouble *trouble);
+/* A producer's comes by callback, a consumer's as a message. */
+void dl_kafka_trouble_fatal(struct dl_kafka_trouble *trouble, rd_kafka_t *client);
 bool dl_kafka_trouble_any(const struct dl_kafka_trouble *trouble);

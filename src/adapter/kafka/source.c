@@ -197,6 +197,10 @@ static void partition_error(struct dl_kafka_topic *topic, const rd_kafka_message
 
 static void deliver(struct dl_kafka_source *source, const rd_kafka_message_t *message)
 {
+    if (message->err == RD_KAFKA_RESP_ERR__FATAL) {
+        dl_kafka_trouble_fatal(&source->trouble, source->client);
+        return;
+    }
     if (!message->rkt) {
         /* The group's coordinator is asked by librdkafka, not needed by us. */
         dl_note(source->notes, DL_NOTE_DEBUG, "librdkafka reports an error", DL_TEXT("client", "source"),

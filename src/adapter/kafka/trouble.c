@@ -92,13 +92,18 @@ void dl_kafka_trouble_answered(struct dl_kafka_trouble *trouble)
             end(trouble, (enum dl_kafka_trouble_kind)kind);
 }
 
+void dl_kafka_trouble_fatal(struct dl_kafka_trouble *trouble, rd_kafka_t *client)
+{
+    (void)rd_kafka_fatal_error(client, trouble->fatal_reason, sizeof trouble->fatal_reason);
+    trouble->fatal = true;
+}
+
 static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
 {
     struct dl_kafka_trouble *trouble = opaque;
     switch (code) {
     case RD_KAFKA_RESP_ERR__FATAL:
-        (void)rd_kafka_fatal_error(client, trouble->fatal_reason, sizeof trouble->fatal_reason);
-        trouble->fatal = true;
+        dl_kafka_trouble_fatal(trouble, client);
         break;
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:

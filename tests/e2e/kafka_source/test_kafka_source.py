@@ -187,19 +187,22 @@ def test_records_deleted_before_they_were_read_are_a_loss(broker, drive, new_top
     assert process.totals() == {(0, 0): (500, 0, 1500, 1999)} and not process.lines("loss")
 
 
-def test_topic_deleted_and_created_again(broker, drive, new_topic):
+@pytest.mark.parametrize("noticed", [True, False])
+def test_topic_deleted_and_created_again(broker, drive, new_topic, noticed):
     topic = new_topic(partitions=2)
     broker.produce(topic, numbered(1000, 2))
-    with drive("read", topic, {"topic.metadata.refresh.interval.ms": 500}) as process:
+    # Unless the daemon looks in between, it learns from the offsets, which went back.
+    with drive("read", topic, {"topic.metadata.refresh.interval.ms": 500 if noticed else 60000}) as process:
         process.wait_read([0, 0, 500], [0, 1, 500])
         broker.delete_topic(topic)
-        process.wait_log("does not exist", 30)
+        if noticed:
+            process.wait_log("does not exist", 30)
         broker.create_topic(topic, 2)
-        broker.produce(topic, numbered(2000, 2))
-        process.wait_read([0, 0, 1000], [0, 1, 1000])
+        broker.produce(topic, numbered(200, 2))
+        process.wait_read([0, 0, 100], [0, 1, 100])
         assert process.stop() == 0
         assert sorted(process.lines("start")) == [[0, 0, 0]] * 2 + [[0, 1, 0]] * 2
-        assert [line[2] for line in process.lines("total")] == [1500, 1500]
+        assert [line[2] for line in process.lines("total")] == [600, 600]
         assert not process.lines("loss")
 
 
@@ -335,6 +338,7 @@ def send(drive, to, count, **options):
     with drive("send", ["a", "b"], to=to, count=count, until="done", **options) as process:
         assert process.wait(90) == 0
         assert process.lines("delivered") == [[count]]
+        assert process.lines("recall")[0][0] == "ok"
         return process
 
 
@@ -363,7 +367,6 @@ def test_recall_since_a_time(broker, drive, new_topic):
     send(drive, topic, 100)
     process = send(drive, topic, 0, name="late", since=int(time.time() * 1000) + 3600000)
     assert {line[2] for line in process.lines("recalled")} == {-1}
-    assert process.lines("recall")[0][0] == "ok"
 
 
 @pytest.mark.parametrize("limit", [20000, 500000])

@@ -1,3 +1,4 @@
+#include "kafka_source.h"
 #include "mock.h"
 
 #include <stdlib.h>
@@ -121,6 +122,24 @@ START_TEST(an_offset_out_of_range_is_looked_up)
 }
 END_TEST
 
+/* librdkafka gives its consumer up: another one goes on where it was. */
+START_TEST(a_fatal_error_is_survived)
+{
+    open_at(INT64_MIN);
+    WAIT(20, seen.records > 0, POLL);
+    for (int64_t round = 1; round <= 2; round++) {
+        ck_assert_int_eq(rd_kafka_test_fatal_error(source->client, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "by the test"),
+                         RD_KAFKA_RESP_ERR_NO_ERROR);
+        WAIT(20, mock_notes(&mock, "librdkafka gave up its consumer") == round, POLL);
+        for (int32_t p = 0; p < PARTITIONS; p++)
+            mock_write(&mock, "t", p, (int)round * 100, 100);
+        WAIT(30, seen.records == 300 * (round + 1), POLL);
+    }
+    ck_assert_int_eq(seen.starts, PARTITIONS);
+    ck_assert(dl_kafka_source_caught_up(source));
+}
+END_TEST
+
 static const rd_kafka_resp_err_t passing[] = {
     RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
     RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,        RD_KAFKA_RESP_ERR_UNKNOWN,
@@ -221,6 +240,7 @@ int main(void)
     tcase_add_test(reading, reads_everything_from_the_beginning);
     tcase_add_test(reading, a_mock_cannot_look_up_by_time_and_says_so);
     tcase_add_test(reading, an_offset_out_of_range_is_looked_up);
+    tcase_add_test(reading, a_fatal_error_is_survived);
     tcase_add_loop_test(reading, look_ups_are_tried_again, 0, (int)(sizeof passing / sizeof passing[0]));
     tcase_add_loop_test(reading, fetches_are_tried_again, 0, (int)(sizeof passing / sizeof passing[0]));
     tcase_add_test(reading, a_refused_topic_is_told_once_and_when_it_is_over);
