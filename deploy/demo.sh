@@ -127,7 +127,7 @@ show() {
     while read -r subject; do row "$subject"; done < <(read_redis smembers cx:subjects:journey | sort)
     while read -r subject; do row "$subject"; done < <(read_redis zrevrange cx:rank:nps:touchpoint:5m 0 11)
     row 'all|tier=vip'
-    printf '\n%s  as of %s\n' "$(tail -n 1 "$folder/load.log" | tr '\r' '\n' | tail -n 1)" "$(date +%T)"
+    printf '\n%s  as of %s\n' "$(tr '\r' '\n' <"$folder/load.log" | grep ' sent, ' | tail -n 1)" "$(date +%T)"
 }
 
 ends=$((SECONDS + seconds))

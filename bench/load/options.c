@@ -136,7 +136,7 @@ static bool refuse(bool is_wrong, const char *sentence)
 static bool is_consistent(const struct ld_options *options)
 {
     const struct ld_traffic *traffic = &options->traffic;
-    bool is_kafka = options->sink.file == NULL && !options->has_no_send;
+    bool is_kafka = options->sink.file == NULL && !options->has_no_send && options->embedded_broker == NULL;
     double special = traffic->malformed + traffic->future_rejected + traffic->orphans + traffic->duplicates +
                      traffic->retractions;
     return !(refuse(is_kafka && options->settings.brokers == NULL && !options->has_catalogue_print,
