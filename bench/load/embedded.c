@@ -59,9 +59,13 @@ int ld_embedded_broker(const char *topics)
     sigaddset(&ends, SIGINT);
     pthread_sigmask(SIG_BLOCK, &ends, NULL);
     char error[256];
-    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, NULL, error, sizeof error);
-    if (client == NULL)
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "log_level", "3", error, sizeof error); /* it would warn that it has no broker to connect to */
+    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof error);
+    if (client == NULL) {
+        rd_kafka_conf_destroy(conf);
         return fault("start", error);
+    }
     int status = serve(client, topics, &ends);
     rd_kafka_destroy(client);
     return status;
