@@ -8,7 +8,7 @@
  * removal has to get right. The model is an array. */
 START_TEST(equals_a_model)
 {
-    enum { ITEMS = 400, STEPS = 20000 };
+    enum { ITEMS = 300, STEPS = 5000 };
     for (uint64_t seed = 1; seed <= 20; seed++) {
         struct random random = {seed};
         struct dl_table table = {.entries = NULL};
