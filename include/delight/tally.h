@@ -29,8 +29,8 @@ void dl_tally_deinit(struct dl_tally *tally); /* leaves an empty tally */
 bool dl_tally_empty(const struct dl_tally *tally);
 
 /* tally += sign * other, sign +1 or -1. Counters that become 0 vanish; a tally
- * that becomes empty frees its memory. Counters saturate nowhere: sums beyond
- * int64 cannot be reached by events of bounded size (asserted).
+ * that becomes empty frees its memory. Sums wrap modulo 2^64, so that
+ * what was added can always be taken off exactly.
  * DL_MEMORY: tally is unchanged. tally != other. */
 DL_MUST_USE enum dl_status dl_tally_add(struct dl_tally *tally, const struct dl_tally *other, int sign);
 DL_MUST_USE enum dl_status dl_tally_copy(struct dl_tally *tally, const struct dl_tally *other);

@@ -14,6 +14,7 @@ enum {
     POLL_MS = 5,          /* how long one call into librdkafka may wait */
     WAIT_MS = 5,          /* between two tries while the ring is full */
     RECALL_MS = 2000,
+    RECALL_PAUSE_MS = 500,
     SETTLE_MS = 100,      /* for the dead letters of a batch before it is put off */
     PROGRESS_MS = 5000,
 };
@@ -37,6 +38,7 @@ struct dl_ingest {
     struct dl_batch *open;
     int64_t delivered_reported; /* dead letters */
     int64_t now_ms;             /* wall clock, read once per poll: what was fetched is not younger */
+    int64_t settle_ms;          /* not before this is ingest held up for dead letters again */
     int64_t progress_ms;        /* when the re-read was last noted */
     int64_t started_ms;
     bool caught_up;
@@ -126,11 +128,14 @@ static void wait_a_little(struct dl_ingest *ingest)
         dl_sleep_ms(WAIT_MS);
 }
 
-static void settle_dead_letters(struct dl_ingest *ingest)
+/* The letters of a batch are on their way when its interval is over: a moment for them, so that a steady trickle of
+ * rejects cannot put the hand-over off for ever. Once per interval: while they cannot be delivered, ingest goes on. */
+static void settle_dead_letters(struct dl_ingest *ingest, int64_t now_ms)
 {
-    if (ingest->deadletter == NULL)
+    if (ingest->deadletter == NULL || now_ms < ingest->settle_ms)
         return;
-    int64_t deadline = dl_monotonic_ms() + SETTLE_MS;
+    ingest->settle_ms = now_ms + SETTLE_MS + atomic_load_explicit(&ingest->batch_interval_ms, memory_order_relaxed);
+    int64_t deadline = now_ms + SETTLE_MS;
     while (dl_deadletter_outstanding(ingest->deadletter) > 0 && dl_monotonic_ms() < deadline)
         dl_deadletter_poll(ingest->deadletter, WAIT_MS);
 }
@@ -157,8 +162,10 @@ static void dead_letter(struct dl_ingest *ingest, const struct dl_kafka_record *
                 DL_NUMBER("offset", record->offset), DL_TEXT("reason", dl_reject_word(reason)), DL_TEXT("detail", detail));
         return;
     }
-    if (record->offset <= dl_deadletter_recalled(ingest->deadletter, record->topic, record->partition))
-        return; /* an earlier run has sent it */
+    /* An earlier run has sent it. An offset beyond the partition's end was of a topic that has been created anew since. */
+    int64_t recalled = dl_deadletter_recalled(ingest->deadletter, record->topic, record->partition);
+    if (record->offset <= recalled && recalled < record->end)
+        return;
     while (dl_deadletter_send(ingest->deadletter, record, dl_reject_word(reason), detail) == DL_FULL) {
         if (stopping(ingest))
             return; /* nothing after this record is handed over either: it is read again */
@@ -293,7 +300,13 @@ static void recall_dead_letters(struct dl_ingest *ingest)
 {
     if (ingest->deadletter == NULL)
         return;
+    int64_t note_ms = dl_monotonic_ms() + PROGRESS_MS;
     while (!stopping(ingest)) {
+        if (dl_monotonic_ms() >= note_ms) {
+            dl_note(notes_of(ingest), DL_NOTE_INFO, "still reading what earlier runs have dead-lettered; events wait",
+                    DL_TEXT("topic", ingest->options.dead_letter_topic));
+            note_ms += PROGRESS_MS;
+        }
         enum dl_status status = dl_deadletter_recall(ingest->deadletter, ingest->options.source.start_ms, RECALL_MS);
         if (status == DL_OK)
             return;
@@ -303,7 +316,8 @@ static void recall_dead_letters(struct dl_ingest *ingest)
                     DL_TEXT("topic", ingest->options.dead_letter_topic));
             return;
         }
-        wait_a_little(ingest);
+        if (status != DL_TIMEOUT)
+            dl_sleep_ms(RECALL_PAUSE_MS);
     }
 }
 
@@ -327,9 +341,7 @@ static void *run(void *context)
         int64_t now_ms = dl_monotonic_ms();
         if (now_ms - dl_batch_opened_ms(ingest->open) >=
             atomic_load_explicit(&ingest->batch_interval_ms, memory_order_relaxed)) {
-            /* Dead letters of this batch are on their way: a moment for them, so that a steady
-             * trickle of rejects cannot put the hand-over off for ever. */
-            settle_dead_letters(ingest);
+            settle_dead_letters(ingest, now_ms);
             (void)try_hand_over(ingest);
         }
         note_progress(ingest, now_ms);

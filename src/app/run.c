@@ -26,6 +26,7 @@ enum {
     BATCHES_PER_WAKE = 8, /* timers and Redis get their turn in between */
     TICK_MS = 1000,
     DRAIN_MS = 10,
+    NOTE_MS = 60000,
 };
 
 struct daemon {
@@ -50,6 +51,10 @@ struct daemon {
     int64_t started_ms, start_ms;
     bool caught_up;    /* from now on scores are published */
     bool stopping, closing;
+    bool failed;       /* what the engine holds can no longer be trusted */
+    struct dl_batch *held; /* beyond a clock that has jumped; NULL: none */
+    struct dl_engine_counts noted; /* as last told to the operator */
+    int64_t noted_ms;
     int exit_status;
 };
 
@@ -104,6 +109,7 @@ static void fail(struct daemon *daemon, const char *what, enum dl_status status)
 {
     dl_note(daemon->notes, DL_NOTE_ERROR, "cannot go on", DL_TEXT("at", what), DL_TEXT("status", dl_status_text(status)));
     daemon->exit_status = status == DL_MEMORY ? DL_EXIT_SOFTWARE : DL_EXIT_FAILED;
+    daemon->failed = true; /* nothing more is counted or published: a restart recounts */
     begin_stop(daemon);
 }
 
@@ -126,7 +132,7 @@ static void move_clock(struct daemon *daemon)
     case DL_CLOCK_STEADY:
         break;
     }
-    if (daemon->clock.now_ms == INT64_MIN)
+    if (daemon->clock.now_ms == INT64_MIN || daemon->failed)
         return; /* clock: event, and no event yet */
     enum dl_status status = dl_engine_advance(daemon->engine, daemon->clock.now_ms);
     if (status != DL_OK)
@@ -135,6 +141,8 @@ static void move_clock(struct daemon *daemon)
 
 static void apply(struct daemon *daemon, struct dl_batch *batch)
 {
+    if (daemon->failed)
+        return;
     int64_t newest_ms = dl_batch_newest_ms(batch);
     if (newest_ms > daemon->newest_ms)
         daemon->newest_ms = newest_ms;
@@ -170,7 +178,7 @@ static void publish(struct daemon *daemon)
 static void on_publish(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
-    bool publishes = daemon->caught_up && !dl_view_fenced(daemon->view);
+    bool publishes = daemon->caught_up && !daemon->failed && !dl_view_fenced(daemon->view);
     /* Draining: the clock stands still, so that an end comes into sight. */
     if (daemon->ingest == NULL && (!publishes || !dl_view_up(daemon->view) || dl_view_settled(daemon->view))) {
         close_all(daemon);
@@ -178,6 +186,8 @@ static void on_publish(uv_timer_t *timer)
     }
     if (daemon->ingest != NULL)
         move_clock(daemon);
+    if (daemon->held != NULL && daemon->clock.jump_ms == 0)
+        uv_async_send(&daemon->batches);
     if (publishes)
         publish(daemon);
 }
@@ -188,9 +198,27 @@ static void end_ingest(struct daemon *daemon)
     daemon->ingest = NULL;
     if (!daemon->stopping)
         begin_stop(daemon);
-    if (daemon->caught_up && !dl_view_fenced(daemon->view))
+    if (daemon->caught_up && !daemon->failed && !dl_view_fenced(daemon->view))
         publish(daemon); /* the last batches, once at least */
     uv_timer_start(&daemon->publish, on_publish, DRAIN_MS, DRAIN_MS);
+}
+
+/* While a jump of the wall clock is under observation, T follows the boot clock, and events of the new time would be
+ * dropped as too far ahead. They wait here, and behind them in the ring and in ingest. */
+static bool hold_back(const struct daemon *daemon, const struct dl_batch *batch)
+{
+    return daemon->clock.jump_ms != 0 && !daemon->stopping &&
+           dl_batch_newest_ms(batch) > daemon->clock.now_ms + DL_FUTURE_MS;
+}
+
+static struct dl_batch *next_batch(struct daemon *daemon)
+{
+    struct dl_batch *batch = daemon->held != NULL ? daemon->held : dl_ring_pop(daemon->ring);
+    daemon->held = NULL;
+    if (batch == NULL || !hold_back(daemon, batch))
+        return batch;
+    daemon->held = batch;
+    return NULL;
 }
 
 static void on_batches(uv_async_t *async)
@@ -201,10 +229,12 @@ static void on_batches(uv_async_t *async)
     /* Before the ring is read: an ingest that has ended pushes nothing after it. */
     bool ended = dl_ingest_ended(daemon->ingest);
     struct dl_batch *batch = NULL;
-    for (int i = 0; i < BATCHES_PER_WAKE && (batch = dl_ring_pop(daemon->ring)) != NULL; i++) {
+    for (int i = 0; i < BATCHES_PER_WAKE && (batch = next_batch(daemon)) != NULL; i++) {
         apply(daemon, batch);
         dl_batch_destroy(batch);
     }
+    if (daemon->held != NULL)
+        return; /* on_publish goes on with it */
     if (batch != NULL)
         uv_async_send(&daemon->batches); /* there may be more */
     else if (ended)
@@ -220,11 +250,37 @@ static void on_batch_pushed(void *context)
 
 /* ---- Every second ---- */
 
+/* What was not counted where its sender meant it, once a minute where it grew. */
+static void note_growth(struct daemon *daemon)
+{
+    int64_t now_ms = dl_monotonic_ms();
+    if (now_ms - daemon->noted_ms < NOTE_MS)
+        return;
+    daemon->noted_ms = now_ms;
+    struct dl_engine_counts now;
+    dl_engine_counts(daemon->engine, &now);
+    const struct dl_engine_counts *before = &daemon->noted;
+    if (now.late > before->late)
+        dl_note(daemon->notes, DL_NOTE_INFO, "events older than every window were not counted",
+                DL_NUMBER("events", now.late - before->late), DL_NUMBER("since_start", now.late));
+    if (now.ahead > before->ahead)
+        dl_note(daemon->notes, DL_NOTE_WARNING, "events more than 5 minutes ahead of the clock were not counted",
+                DL_NUMBER("events", now.ahead - before->ahead), DL_NUMBER("since_start", now.ahead));
+    int64_t over = now.over_subjects - before->over_subjects + now.over_segment_values - before->over_segment_values;
+    for (int kind = 0; kind < DL_KINDS; kind++)
+        over += now.over_cap[kind] - before->over_cap[kind];
+    if (over > 0)
+        dl_note(daemon->notes, DL_NOTE_WARNING, "names over a cap were counted in __other__; see limits",
+                DL_NUMBER("tallies", over), DL_NUMBER("subjects", now.subjects));
+    daemon->noted = now;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
     dl_report_tick(&daemon->report, dl_monotonic_ms());
     dl_log_tick(daemon->log);
+    note_growth(daemon);
     char line[160];
     snprintf(line, sizeof line, "%s, %.0f events/s, lag %" PRId64 ", %zu partitions, Redis %s%s",
              daemon->stopping ? "stopping" : daemon->caught_up ? "publishing" : "catching up",
@@ -246,7 +302,7 @@ static void on_stop_signal(uv_signal_t *signal, int number)
     struct daemon *daemon = signal->data;
     if (daemon->stopping) {
         dl_note(daemon->notes, DL_NOTE_NOTICE, "second signal: leaving at once", DL_NUMBER("signal", number));
-        dl_log_destroy(daemon->log);
+        dl_log_tick(daemon->log); /* not destroy: ingest may be writing */
         _Exit(daemon->exit_status);
     }
     dl_note(daemon->notes, DL_NOTE_NOTICE, "stopping", DL_NUMBER("signal", number));
@@ -279,8 +335,7 @@ static void take_over(struct daemon *daemon, struct dl_config *fresh)
     dl_log_set_level(daemon->log, (enum dl_note_level)config->log.level);
     if (daemon->ingest != NULL)
         dl_ingest_set_batch_interval(daemon->ingest, config->batch_interval_ms);
-    if (!daemon->stopping)
-        uv_timer_start(&daemon->publish, on_publish, 0, (uint64_t)config->publish_interval_ms);
+    uv_timer_start(&daemon->publish, on_publish, 0, (uint64_t)config->publish_interval_ms);
     const struct dl_view_options view = dl_settings_view(config, daemon->notes, daemon->catalogue_json);
     enum dl_status status = dl_view_reconfigure(daemon->view, &view);
     if (status != DL_OK)
@@ -291,6 +346,8 @@ static void on_hang_up(uv_signal_t *signal, int number)
 {
     (void)number;
     struct daemon *daemon = signal->data;
+    if (daemon->stopping)
+        return;
     dl_service_reloading();
     struct dl_config *fresh = NULL;
     struct dl_config_errors errors = {0};
@@ -402,6 +459,7 @@ static enum dl_status start(struct daemon *daemon)
 static void destroy_parts(struct daemon *daemon)
 {
     struct dl_batch *batch;
+    dl_batch_destroy(daemon->held);
     while (daemon->ring != NULL && (batch = dl_ring_pop(daemon->ring)) != NULL)
         dl_batch_destroy(batch);
     dl_ring_destroy(daemon->ring);
