@@ -260,14 +260,14 @@ START_TEST(covers_partitions)
     ck_assert(dl_batch_empty(batch));
     enum { PARTITIONS = 65535 };
     for (int i = 0; i < PARTITIONS; i++)
-        ck_assert_int_eq(dl_batch_cover(batch, (uint16_t)(i % 2), i / 2, 100 + i, 101 + i, 500), DL_OK);
+        MUST(dl_batch_cover(batch, (uint16_t)(i % 2), i / 2, 100 + i, 101 + i, 500) == DL_OK);
     ck_assert_int_eq(dl_batch_cover(batch, 2, 0, 0, 1, 1), DL_FULL);
     ck_assert_int_eq(dl_batch_cover(batch, 1, 0, 0, 200, 600), DL_OK);
     ck_assert_int_eq(dl_batch_cover(batch, 1, 0, 0, 300, 700), DL_OK);
     ck_assert_uint_eq(dl_batch_sources(batch, &sources), PARTITIONS);
     for (int i = 0; i < PARTITIONS; i++) {
-        ck_assert(sources[i].topic == i % 2 && sources[i].partition == i / 2 && sources[i].from == 100 + i);
-        ck_assert(i == 1 || (sources[i].next == 101 + i && sources[i].end == 500));
+        MUST(sources[i].topic == i % 2 && sources[i].partition == i / 2 && sources[i].from == 100 + i);
+        MUST(i == 1 || (sources[i].next == 101 + i && sources[i].end == 500));
     }
     ck_assert(sources[1].next == 300 && sources[1].end == 700);
     ck_assert(!dl_batch_empty(batch));
@@ -352,7 +352,7 @@ START_TEST(full_counts_nothing)
         enum dl_status status = dl_batch_add(batch, &event);
         if (status == DL_FULL)
             break;
-        ck_assert_int_eq(status, DL_OK);
+        MUST(status == DL_OK);
         small++;
     }
     ck_assert_uint_eq(dl_batch_tallies(batch), (size_t)added * (1 + DL_KANO_ANSWERS_MAX) + (size_t)small);
@@ -391,11 +391,11 @@ START_TEST(full_at_any_place)
             for (int i = 0; i < event.kano_count; i++)
                 event.kano[i] = (struct dl_kano_answer){dl_name_of(touchpoint + i % bytes), DL_KANO_REVERSE};
             enum dl_status status = dl_batch_add(batch, &event);
-            ck_assert(status == DL_OK || status == DL_FULL);
+            MUST(status == DL_OK || status == DL_FULL);
             refused += status == DL_FULL;
             if (status == DL_OK)
                 expected += 1 + (event.type == DL_EVENT_SURVEY ? event.kano_count : 0);
-            ck_assert_uint_le(dl_batch_bytes(batch), (size_t)1 << 20);
+            MUST(dl_batch_bytes(batch) <= (size_t)1 << 20);
         }
         struct dl_counts sum = {{0}};
         ck_assert_int_eq(dl_batch_each(batch, sum_tally, &sum), DL_OK);

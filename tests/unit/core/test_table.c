@@ -24,24 +24,25 @@ START_TEST(equals_a_model)
             struct dl_table_cursor cursor = dl_table_look(&table, hash[item]);
             uint32_t value;
             while ((value = dl_table_next(&table, &cursor)) != DL_TABLE_NONE && value != item)
-                ck_assert_uint_eq((uint32_t)hash[value], (uint32_t)hash[item]);
-            ck_assert_msg((value == item) == there[item], "seed %llu, step %d", (unsigned long long)seed, step);
+                MUST((uint32_t)hash[value] == (uint32_t)hash[item]);
+            if ((value == item) != there[item])
+                ck_abort_msg("seed %llu, step %d", (unsigned long long)seed, step);
             if (there[item]) {
                 dl_table_remove(&table, hash[item], item);
             } else {
                 size_t growth = dl_table_growth(&table, 1);
-                ck_assert_int_eq(dl_table_reserve(&table, 1), DL_OK);
-                ck_assert(growth == 0 || growth == dl_table_bytes(&table));
+                MUST(dl_table_reserve(&table, 1) == DL_OK);
+                MUST(growth == 0 || growth == dl_table_bytes(&table));
                 dl_table_put(&table, hash[item], item);
             }
             there[item] = !there[item];
             used = there[item] ? used + 1 : used - 1;
-            ck_assert_uint_eq(table.used, used);
+            MUST(table.used == used);
         }
         dl_table_clear(&table);
         for (uint32_t item = 0; item < ITEMS; item++) {
             struct dl_table_cursor cursor = dl_table_look(&table, hash[item]);
-            ck_assert_uint_eq(dl_table_next(&table, &cursor), DL_TABLE_NONE);
+            MUST(dl_table_next(&table, &cursor) == DL_TABLE_NONE);
         }
         dl_table_deinit(&table);
     }
@@ -85,7 +86,7 @@ START_TEST(arena_stays_in_its_bounds)
         taken[count].at = at;
         ck_assert_uint_eq((uintptr_t)at % 8, 0);
         for (size_t i = 0; i < taken[count].bytes; i++)
-            ck_assert(taken[count].at[i] == 0);
+            MUST(taken[count].at[i] == 0);
         memset(at, count % 255 + 1, taken[count].bytes);
     }
     ck_assert_int_lt(count, TAKEN);

@@ -18,7 +18,7 @@ static void add_at(struct dl_engine *engine, int64_t time_ms, int sign)
 
 static void advance(struct dl_engine *engine, int64_t now_ms)
 {
-    ck_assert_int_eq(dl_engine_advance(engine, now_ms), DL_OK);
+    MUST(dl_engine_advance(engine, now_ms) == DL_OK);
 }
 
 static struct dl_engine_counts counts_of(const struct dl_engine *engine)
