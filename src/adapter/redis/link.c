@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <openssl/crypto.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,6 +286,16 @@ void dl_link_release(struct dl_redis *redis)
         on_closed(context);
 }
 
+/* libuv writes to sockets without MSG_NOSIGNAL: by default, a Redis that goes away would end the process. */
+static void ignore_broken_pipes(void)
+{
+    struct sigaction action;
+    if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL) {
+        action.sa_handler = SIG_IGN;
+        sigaction(SIGPIPE, &action, NULL);
+    }
+}
+
 static const char *options_wrong(struct dl_redis *redis)
 {
     const struct dl_redis_options *options = &redis->options;
@@ -307,6 +318,7 @@ enum dl_status dl_redis_open(struct dl_redis **out, uv_loop_t *loop, const struc
 {
     DL_ASSERT(options->connect_timeout_ms > 0 && options->reply_timeout_ms > 0 && options->notes);
     *out = NULL;
+    ignore_broken_pipes();
     struct dl_redis *redis = calloc(1, sizeof *redis);
     if (!redis)
         return DL_MEMORY;

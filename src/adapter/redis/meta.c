@@ -86,5 +86,4 @@ void dl_meta_write(struct dl_view *view)
     write_meta(view);
     write_instance(view);
     view->meta_due = view->meta_whole = false;
-    view->meta_at_ms = dl_view_now(view);
 }

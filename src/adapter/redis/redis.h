@@ -36,14 +36,17 @@ struct dl_redis_callbacks {
  * executed is not known. */
 typedef void dl_redis_on_reply(void *context, const struct redisReply *reply);
 
-/* Starts connecting; goes on for ever, with backoff and jitter.
- * DL_INVALID: the url, noted. */
+/* Starts connecting; goes on for ever, with backoff and jitter. SIGPIPE is
+ * ignored from now on, unless the process handles it. DL_INVALID: the url or
+ * what does not go with it, noted. */
 DL_MUST_USE enum dl_status dl_redis_open(struct dl_redis **redis, uv_loop_t *loop, const struct dl_redis_options *options,
                                          const struct dl_redis_callbacks *callbacks);
-/* Drops what is unanswered; on_closed when libuv has let go of everything. The link frees itself. */
+/* Drops what is unanswered (replies NULL, no on_down); on_closed when libuv has let go of
+ * everything. The link frees itself. */
 void dl_redis_close(struct dl_redis *redis, void (*on_closed)(void *context), void *context);
 bool dl_redis_up(const struct dl_redis *redis);
-/* DL_AWAY: not up. DL_FULL: the buffer is over its limit; nothing was taken. */
+/* DL_AWAY: not up. DL_FULL: the buffer is over its limit. DL_MEMORY. Then nothing was taken and
+ * on_reply is not called. Never calls back from inside. */
 DL_MUST_USE enum dl_status dl_redis_send(struct dl_redis *redis, size_t argc, const char *const *argv, const size_t *argv_bytes,
                                          dl_redis_on_reply *on_reply, void *context);
 size_t dl_redis_buffered(const struct dl_redis *redis);

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCAN_COUNT = 1000, MEMBERS_PER_COMMAND = 100, SWEEP_CHUNKS_MAX = 4 };
+enum { SCAN_COUNT = 1000, MEMBERS_PER_COMMAND = 100 };
 
 static bool push(struct dl_bytes *list, const char *data, size_t bytes)
 {
@@ -213,10 +213,10 @@ static void judge_members(struct dl_view *view)
         sweep->state = strcmp(sweep->member_cursor, "0") == 0 ? DL_SWEEP_KEYS : DL_SWEEP_MEMBER_SCAN;
 }
 
-void dl_sweep_step(struct dl_view *view)
+void dl_sweep_step(struct dl_view *view, size_t under_way_max, size_t steps_max)
 {
     struct dl_sweep *sweep = &view->sweep;
-    while (sweep->state != DL_SWEEP_IDLE && !sweep->asked && dl_chunk_room(view, SWEEP_CHUNKS_MAX)) {
+    while (sweep->state != DL_SWEEP_IDLE && !sweep->asked && steps_max-- > 0 && dl_chunk_room(view, under_way_max)) {
         switch (sweep->state) {
         case DL_SWEEP_SCAN:
             ask_keys(view);

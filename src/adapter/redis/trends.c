@@ -6,7 +6,6 @@
 #include <xxhash.h>
 
 enum {
-    TREND_CHUNKS_MAX = 4,       /* under way: scores of the next interval wait behind no more */
     TREND_SLICE_NS = 5000000,   /* of the loop's time, per round */
     REFRESHES_PER_WINDOW = 3    /* a hash lives for a window's length and is written again after a third */
 };
@@ -74,8 +73,8 @@ static void write_trend(struct dl_view *view, int64_t id, int window, struct dl_
     mark->late = false;
 }
 
-/* The next subject of the walk; false: the window needs no more. */
-static bool visit(struct dl_view *view, int window)
+/* The next subject of the walk. false: a whole lap is over and no other is due. */
+static bool visit(struct dl_view *view, int window, size_t *written)
 {
     struct dl_walk *walk = &view->trends[window];
     int64_t id = dl_engine_next_subject(view->engine, walk->cursor);
@@ -89,23 +88,29 @@ static bool visit(struct dl_view *view, int window)
         dl_tally_empty(dl_engine_published(view->engine, id, window)))
         return true;
     struct dl_mark *mark = dl_view_mark(view, id, window);
-    if (mark && (mark->late || mark->pane_s != dl_trend_pane(view, window)))
+    if (mark && (mark->late || mark->pane_s != dl_trend_pane(view, window))) {
         write_trend(view, id, window, mark);
+        ++*written;
+    }
     return true;
 }
 
-void dl_trends_step(struct dl_view *view)
+void dl_trends_step(struct dl_view *view, size_t under_way_max, size_t trends_max)
 {
     if (view->options.trend_measure_count == 0 || dl_engine_now(view->engine) == INT64_MIN)
         return;
     uint64_t start = uv_hrtime();
-    for (int window = 0; window < view->options.windows; window++)
-        while (view->trends[window].laps > 0) {
-            if (!dl_chunk_room(view, TREND_CHUNKS_MAX) || uv_hrtime() - start > TREND_SLICE_NS)
+    size_t written = 0;
+    /* Where the last step stopped, so that a busy short window does not starve the others. */
+    for (int i = 0; i < view->options.windows; i++) {
+        while (view->trends[view->trend_window].laps > 0) {
+            if (written >= trends_max || uv_hrtime() - start > TREND_SLICE_NS || !dl_chunk_room(view, under_way_max))
                 return;
-            if (!visit(view, window))
+            if (!visit(view, view->trend_window, &written))
                 break;
         }
+        view->trend_window = (view->trend_window + 1) % view->options.windows;
+    }
 }
 
 void dl_refresh_tick(struct dl_view *view, int64_t elapsed_ms)

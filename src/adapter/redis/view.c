@@ -107,6 +107,11 @@ static void take_dirty(struct dl_view *view)
         }
         view->quota--;
         dl_publish_one(view, id, window);
+        if (++view->since_aside >= DL_ASIDE_EVERY) {
+            view->since_aside = 0;
+            dl_sweep_step(view, DL_CHUNKS_MAX - 1, DL_ASIDE_SWEEPS);
+            dl_trends_step(view, DL_CHUNKS_MAX - 1, DL_ASIDE_TRENDS);
+        }
         if (view->republish_left > 0 && --view->republish_left == 0) {
             view->sweep_armed = true;
             view->sweep_after = view->next_sequence; /* the chunk that is being built */
@@ -125,8 +130,8 @@ void dl_view_pump(struct dl_view *view)
         dl_meta_write(view);
     take_dirty(view);
     if (view->quota == 0) {
-        dl_sweep_step(view);
-        dl_trends_step(view);
+        dl_sweep_step(view, DL_ASIDE_CHUNKS_MAX, SIZE_MAX);
+        dl_trends_step(view, DL_ASIDE_CHUNKS_MAX, SIZE_MAX);
     }
     if (view->builder.stalled)
         return;
@@ -157,8 +162,13 @@ void dl_view_publish(struct dl_view *view, int64_t now_ms, const struct dl_view_
         return;
     view->counts.publishes++;
     view->beat_due = true;
-    if (now - view->meta_at_ms >= DL_META_MS)
-        view->meta_due = true;
+    dl_view_pump(view);
+}
+
+static void on_meta(uv_timer_t *timer)
+{
+    struct dl_view *view = timer->data;
+    view->meta_due = true;
     dl_view_pump(view);
 }
 
@@ -294,18 +304,33 @@ enum dl_status dl_view_open(struct dl_view **out, uv_loop_t *loop, const struct 
         destroy(view);
         return status;
     }
+    uv_timer_init(loop, &view->meta);
+    view->meta.data = view;
+    view->handles = 2;
+    uv_timer_start(&view->meta, on_meta, DL_META_MS, DL_META_MS);
     *out = view;
     return DL_OK;
 }
 
-static void on_link_closed(void *context)
+static void release(struct dl_view *view)
 {
-    struct dl_view *view = context;
+    if (--view->handles > 0)
+        return;
     void (*on_closed)(void *) = view->on_closed;
     void *closed_context = view->closed_context;
     destroy(view);
     if (on_closed)
         on_closed(closed_context);
+}
+
+static void on_link_closed(void *context)
+{
+    release(context);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    release(handle->data);
 }
 
 void dl_view_close(struct dl_view *view, void (*on_closed)(void *context), void *context)
@@ -315,6 +340,7 @@ void dl_view_close(struct dl_view *view, void (*on_closed)(void *context), void 
     view->on_closed = on_closed;
     view->closed_context = context;
     dl_redis_close(view->redis, on_link_closed, view);
+    uv_close((uv_handle_t *)&view->meta, on_timer_closed);
 }
 
 /* ---- What others may know ---- */

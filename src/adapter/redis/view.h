@@ -21,6 +21,9 @@ enum {
     DL_CHUNK_COMMANDS_MAX = 200,
     DL_CHUNK_BYTES_MAX = 64 * 1024,
     DL_CHUNKS_MAX = 32,           /* under way */
+    DL_ASIDE_CHUNKS_MAX = 4,      /* for trends and the sweep: the next scores wait behind no more */
+    DL_ASIDE_EVERY = 32,          /* scores; then, while they do not come to an end, a little of the others */
+    DL_ASIDE_TRENDS = 2, DL_ASIDE_SWEEPS = 4,
     DL_CHANGED_KEYS_MAX = 1000,   /* of one message */
     DL_CHANGED_BYTES_MAX = 48 * 1024,
     DL_META_MS = 1000,            /* how often */
@@ -102,6 +105,8 @@ struct dl_sweep {
 struct dl_view {
     uv_loop_t *loop;
     struct dl_redis *redis;
+    uv_timer_t meta; /* publishing may be rarer than meta has to be */
+    int handles;     /* the link's and the timer's: the view dies when both are closed */
     struct dl_engine *engine;
     struct dl_view_options options; /* texts are copies */
     int *measures;                  /* rank measures, then trend measures */
@@ -141,10 +146,12 @@ struct dl_view {
     char refused[DL_TLS_FAULT_SIZE]; /* what the operator was told */
 
     struct dl_walk trends[DL_WINDOWS_MAX], refreshes[DL_WINDOWS_MAX];
+    int trend_window; /* whose turn it is */
+    size_t since_aside;
     struct dl_sweep sweep;
 
     int64_t wall_ms;
-    uint64_t wall_at_ms, meta_at_ms; /* loop time */
+    uint64_t wall_at_ms; /* loop time */
     struct dl_view_status status;
     char roles[64];
     struct dl_view_counts counts;
@@ -219,7 +226,8 @@ uint32_t dl_trend_pane(const struct dl_view *view, int window); /* start of the 
 uint64_t dl_trend_closed(const struct dl_view *view, int64_t id, int window);
 void dl_trends_due(struct dl_view *view, int window); /* go round once more */
 void dl_trends_tick(struct dl_view *view);            /* has a pane closed? */
-void dl_trends_step(struct dl_view *view);
+/* Both stop where their share or the chunks under way are used up. */
+void dl_trends_step(struct dl_view *view, size_t under_way_max, size_t trends_max);
 void dl_refresh_tick(struct dl_view *view, int64_t elapsed_ms);
 
 /* ---- meta.c, sweep.c ---- */
@@ -227,5 +235,5 @@ void dl_refresh_tick(struct dl_view *view, int64_t elapsed_ms);
 void dl_meta_write(struct dl_view *view);
 void dl_sweep_start(struct dl_view *view);
 void dl_sweep_stop(struct dl_view *view);
-void dl_sweep_step(struct dl_view *view);
+void dl_sweep_step(struct dl_view *view, size_t under_way_max, size_t steps_max);
 void dl_sweep_deinit(struct dl_view *view);

@@ -106,7 +106,6 @@ static inline void server_init(struct server *server)
             servers[i] = server;
             break;
         }
-    signal(SIGPIPE, SIG_IGN);
 }
 
 static inline void server_write(const struct server *server, const char *name, const char *text)

@@ -1,6 +1,29 @@
 #include "harness.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <netdb.h>
+
+/* Names of this test's own, before the system's: one with two addresses, the
+ * first of which nobody listens at, and one that takes its time. */
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **out)
+{
+    int (*system_one)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    *(void **)&system_one = dlsym(RTLD_NEXT, "getaddrinfo");
+    if (strcmp(name, "slow.test") == 0) {
+        usleep(700000);
+        name = "127.0.0.1";
+    }
+    if (strcmp(name, "two.test") != 0)
+        return system_one(name, service, hints, out);
+    struct addrinfo *second;
+    int failed = system_one("127.0.0.1", service, hints, &second);
+    if (failed == 0)
+        failed = system_one("127.0.0.2", service, hints, out);
+    if (failed == 0)
+        (*out)->ai_next = second;
+    return failed;
+}
 
 struct link {
     uv_loop_t loop;
@@ -182,7 +205,6 @@ START_TEST(test_unix)
 }
 END_TEST
 
-/* localhost resolves to two addresses on most hosts; the server listens on one of them. */
 START_TEST(test_name)
 {
     server_start(&server, "");
@@ -191,6 +213,36 @@ START_TEST(test_name)
     link_open(url);
     WAIT_UP();
     link_close();
+}
+END_TEST
+
+START_TEST(test_second_address)
+{
+    server_start(&server, "");
+    char url[64];
+    snprintf(url, sizeof url, "redis://two.test:%d", server.port);
+    link_open(url);
+    WAIT_UP();
+    ck_assert_int_eq(notes_count(&l.notes, "away"), 0); /* nothing to tell: it was one attempt */
+    link_close();
+}
+END_TEST
+
+/* The answer comes after the timeout: told once, and it serves the attempt that waits for it. */
+START_TEST(test_slow_name)
+{
+    server_start(&server, "");
+    l.options.connect_timeout_ms = 200;
+    char url[64];
+    snprintf(url, sizeof url, "redis://slow.test:%d", server.port);
+    link_open(url);
+    WAIT_SAID("resolving its name takes too long");
+    WAIT_UP();
+    ck_assert_int_eq(notes_count(&l.notes, "resolving its name"), 1);
+    link_close();
+    link_open(url);
+    loop_for(&l.loop, 300);
+    link_close(); /* while the lookup is under way */
 }
 END_TEST
 
@@ -497,9 +549,11 @@ START_TEST(test_held_up)
     l.options.reply_timeout_ms = 100;
     link_open(tcp_url("", ""));
     WAIT_UP();
+    kill(server.pid, SIGSTOP);
     ck_assert_int_eq(send_words("PING", NULL, NULL), DL_OK);
     uv_run(&l.loop, UV_RUN_NOWAIT); /* it is written */
-    usleep(300000);
+    kill(server.pid, SIGCONT);
+    usleep(300000); /* and answered meanwhile */
     wait_replies(1);
     ck_assert_int_eq(l.lost, 0);
     ck_assert_int_eq(l.downs, 0);
@@ -587,7 +641,7 @@ int main(void)
 {
     Suite *suite = suite_create("link");
     static const TTest *const *tests[] = {
-        &test_tcp, &test_unix, &test_name, &test_password, &test_password_unwanted, &test_password_not_repeated,
+        &test_tcp, &test_unix, &test_name, &test_second_address, &test_slow_name, &test_password, &test_password_unwanted, &test_password_not_repeated,
         &test_acl_user, &test_acl_narrow, &test_password_file, &test_database, &test_options, &test_nobody_there,
         &test_backoff, &test_not_redis, &test_cluster, &test_replica, &test_replica_without_master, &test_restart,
         &test_stopped, &test_held_up, &test_pipelining, &test_close, &test_close_in_callback,

@@ -89,7 +89,7 @@ START_TEST(test_flushall_in_republish)
     view_open(5);
     votes(2000, 3);
     publish_all();
-    for (int round = 0; round < 30; round++) {
+    for (int round = 0; round < 15; round++) {
         ck_assert_int_eq(dl_view_reconfigure(f.view, &f.options), DL_OK);
         publish();
         uv_run(&f.loop, UV_RUN_NOWAIT);
@@ -457,7 +457,7 @@ START_TEST(test_random)
     view_open(5);
     static struct dl_event history[4096];
     int events = 0;
-    for (int round = 0; round < 400; round++) {
+    for (int round = 0; round < 200; round++) {
         for (int i = rand() % 20; i > 0 && events < 4096; i--) {
             struct dl_event event = vote(rand() % 40, rand() % 11);
             if (rand() % 3 == 0)
