@@ -69,8 +69,9 @@ DL_MUST_USE enum dl_status dl_engine_apply(struct dl_engine *engine, const struc
 
 /* Subjects: ids are small, stable while the subject lives, and used again.
  * A subject lives while any window holds a pane of it, or while a view of it is
- * dirty or published (see below). dl_engine_next_subject: the first live id
- * >= id, or -1. */
+ * dirty or published (see below). It is freed by dl_engine_advance or
+ * dl_engine_apply only: between them ids and names stay valid.
+ * dl_engine_next_subject: the first live id >= id, or -1. */
 int64_t dl_engine_next_subject(const struct dl_engine *engine, int64_t id);
 void dl_engine_subject(const struct dl_engine *engine, int64_t id, struct dl_subject_info *info);
 int64_t dl_engine_find(const struct dl_engine *engine, const char *name, size_t bytes); /* -1: none */
