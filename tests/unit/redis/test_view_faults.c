@@ -265,6 +265,29 @@ START_TEST(test_no_replicas)
 }
 END_TEST
 
+/* From the beginning: the owner is never written, and the chunks behind must not take that for forgetfulness. */
+START_TEST(test_no_replicas_at_start)
+{
+    freeReplyObject(ask("CONFIG SET min-replicas-to-write 1"));
+    view_open(5);
+    votes(1000, 7);
+    WAIT_SAID("redis refused what was published");
+    for (int round = 0; round < 20; round++) {
+        publish();
+        loop_for(&f.loop, 20);
+    }
+    freeReplyObject(ask("CONFIG SET min-replicas-to-write 0"));
+    WAIT_SAID("redis takes what is published again");
+    publish_all();
+    loop_for(&f.loop, 500);
+    publish_all();
+    check_everything();
+    struct dl_view_counts counts;
+    dl_view_counts(f.view, &counts);
+    ck_assert_int_eq(counts.forgotten, 0);
+}
+END_TEST
+
 START_TEST(test_no_permission)
 {
     freeReplyObject(ask("ACL SETUSER cx on >secret ~cx:* &cx:* +@all -zadd"));
@@ -510,7 +533,7 @@ int main(void)
     Suite *suite = suite_create("view_faults");
     static const TTest *const *tests[] = {
         &test_flushall, &test_flushall_under_way, &test_flushall_in_republish, &test_killed, &test_stopped, &test_fenced, &test_fenced_after_flush,
-        &test_owner_unreadable, &test_no_memory, &test_no_replicas, &test_no_permission, &test_wrong_type, &test_sweep, &test_sweep_pattern,
+        &test_owner_unreadable, &test_no_memory, &test_no_replicas, &test_no_replicas_at_start, &test_no_permission, &test_wrong_type, &test_sweep, &test_sweep_pattern,
         &test_sweep_after_return, &test_quiet, &test_close, &test_random,
     };
     TCase *all = tcase_create("view_faults");
