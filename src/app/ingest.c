@@ -37,7 +37,6 @@ struct dl_ingest {
     struct topic *topics;
     struct dl_batch *open;
     int64_t delivered_reported; /* dead letters */
-    int64_t now_ms;             /* wall clock, read once per poll: what was fetched is not younger */
     int64_t settle_ms;          /* not before this is ingest held up for dead letters again */
     int64_t progress_ms;        /* when the re-read was last noted */
     int64_t started_ms;
@@ -227,7 +226,7 @@ static void on_record(void *context, const struct dl_kafka_record *record)
     const struct dl_message message = {record->value, record->value_bytes, record->timestamp_ms, headers, header_count};
     struct dl_event event;
     char detail[DL_DETAIL_SIZE];
-    enum dl_reject reject = dl_decode(ingest->decoder, &message, ingest->now_ms, &event, detail);
+    enum dl_reject reject = dl_decode(ingest->decoder, &message, INT64_MAX, &event, detail);
 
     if (record->warm_up) {
         if (reject == DL_ACCEPTED)
@@ -334,7 +333,6 @@ static void *run(void *context)
     recall_dead_letters(ingest);
     ingest->started_ms = ingest->progress_ms = dl_monotonic_ms();
     while (!stopping(ingest)) {
-        ingest->now_ms = dl_wall_ms();
         dl_kafka_source_poll(ingest->source, POLL_MS);
         if (ingest->deadletter != NULL)
             dl_deadletter_poll(ingest->deadletter, 0);

@@ -4,11 +4,15 @@
 #include "kafka.h"
 #include "redis.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 #include <yaml.h>
 
@@ -171,8 +175,18 @@ static int parse(const struct command *command, int argc, char **argv, struct dl
     return -1;
 }
 
+/* A descriptor that was closed at the start would be given to a socket or to libuv, and log lines would go there. */
+static void fill_standard_streams(void)
+{
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
+        if (fcntl(stream, F_GETFD) < 0 && open("/dev/null", stream == STDIN_FILENO ? O_RDONLY : O_WRONLY) < 0)
+            _exit(DL_EXIT_FAILED);
+}
+
 int main(int argc, char **argv)
 {
+    fill_standard_streams();
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe or socket is an error to be handled where it is met */
     if (argc < 2) {
         print_help();
         return DL_EXIT_USAGE;
@@ -197,7 +211,9 @@ int main(int argc, char **argv)
     if (status < 0)
         status = command->call(&arguments);
     free(sets);
-    if (fflush(stdout) != 0 && status == DL_EXIT_OK)
-        status = DL_EXIT_FAILED; /* a full disk or a closed pipe is not a success */
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == DL_EXIT_OK) {
+        fprintf(stderr, "delightd: cannot write to standard output: %s\n", strerror(errno));
+        status = DL_EXIT_FAILED;
+    }
     return status;
 }

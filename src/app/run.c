@@ -264,7 +264,7 @@ static void note_growth(struct daemon *daemon)
         dl_note(daemon->notes, DL_NOTE_INFO, "events older than every window were not counted",
                 DL_NUMBER("events", now.late - before->late), DL_NUMBER("since_start", now.late));
     if (now.ahead > before->ahead)
-        dl_note(daemon->notes, DL_NOTE_WARNING, "events more than 5 minutes ahead of the clock were not counted",
+        dl_note(daemon->notes, DL_NOTE_WARNING, "events more than 5 minutes ahead of this host's clock were not counted; if its clock was slow, restart to recount them",
                 DL_NUMBER("events", now.ahead - before->ahead), DL_NUMBER("since_start", now.ahead));
     int64_t over = now.over_subjects - before->over_subjects + now.over_segment_values - before->over_segment_values;
     for (int kind = 0; kind < DL_KINDS; kind++)

@@ -3,7 +3,7 @@
 import json
 
 from feedback import dead_letters, now_ms, scores, survey, text, wait_score
-from harness import Daemon, Record, config_for
+from harness import Daemon, Record, config_for, poll
 
 EVENT = '{"type":"survey","touchpoint":"t","nps":9'
 
@@ -141,3 +141,19 @@ def test_scores_wait_for_dead_letters_and_nothing_is_lost_when_their_topic_comes
         broker.create_topic(dead, 1)
         wait_score(daemon, redis_server, "touchpoint:t", "nps_n", 1, timeout=60)
         assert [reason for reason, _ in dead_letters(broker, dead)] == ["not_json"]
+
+
+def test_time_is_held_against_the_record_not_against_this_host(broker, redis_server, new_topic, tmp_path):
+    source, dead = new_topic(name="in"), new_topic(name="dead")
+    config = config_for(broker, redis_server, source, kafka={"dead_letter_topic": dead}, windows=["1h"], clock="event")
+    ahead = now_ms() + 250_000
+    with Daemon(config, tmp_path) as daemon:
+        records = [
+            Record(survey("own"), partition=0, timestamp_ms=ahead),
+            Record(survey("same", time=ahead), partition=0, timestamp_ms=ahead),
+            Record(survey("late record", time=ahead), partition=0, timestamp_ms=now_ms() - 100_000),
+        ]
+        broker.produce(source, records)
+        wait_score(daemon, redis_server, "touchpoint:own", "nps_n", 1)
+        wait_score(daemon, redis_server, "touchpoint:same", "nps_n", 1)
+        poll(lambda: [reason for reason, _ in dead_letters(broker, dead)] == ["future_time"], 20, "one dead letter")

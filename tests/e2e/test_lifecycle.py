@@ -1,10 +1,13 @@
 """Start, stop, reload, and what the operator is told."""
 
+import fcntl
+import os
 import re
 import signal
+import subprocess
 
 from feedback import survey, wait_score
-from harness import Daemon, Record, config_for, free_port, run_delightd
+from harness import Daemon, Record, config_for, free_port, poll, run_delightd
 
 
 def test_sigterm_drains_publishes_and_exits_0(broker, redis_server, topic, tmp_path):
@@ -157,3 +160,44 @@ def test_a_second_instance_on_the_same_prefix_is_noticed(broker, redis_server, t
 def test_an_unwritable_start_says_so(tmp_path):
     done = run_delightd("run", "-c", tmp_path / "missing.yaml")
     assert done.returncode == 78 and "missing.yaml" in done.stderr
+
+
+def test_a_log_that_nobody_reads_stops_nothing(broker, redis_server, topic, tmp_path):
+    reference = Daemon(config_for(broker, redis_server, topic), tmp_path)
+    binary = reference.arguments[0]
+    for closed in (True, False):
+        reading, writing = os.pipe()
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+        process = subprocess.Popen([binary, "run", "-c", reference.config_path], stderr=writing, stdin=subprocess.DEVNULL)
+        os.close(writing)
+        try:
+            client = redis_server.client()
+            poll(lambda: client.exists("cx:meta"), 30, "the daemon to publish")
+            if closed:
+                os.close(reading)
+            for _ in range(40):  # each reload is several lines: more than the pipe holds
+                process.send_signal(signal.SIGHUP)
+            broker.produce(topic, [survey("t")])
+            expected = "1" if closed else "2"
+            poll(lambda: client.hget("cx:{touchpoint:t}:1h", "nps_n") == expected, 30, "the score")
+            process.terminate()
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            process.wait()
+            if not closed:
+                os.close(reading)
+        client.flushall()
+
+
+def test_standard_streams_that_were_closed_do_not_matter(broker, redis_server, topic, tmp_path):
+    reference = Daemon(config_for(broker, redis_server, topic), tmp_path)
+    shell = f'exec "{reference.arguments[0]}" run -c "{reference.config_path}" <&- >&- 2>&-'
+    process = subprocess.Popen(["sh", "-c", shell])
+    try:
+        poll(lambda: redis_server.client().exists("cx:meta"), 30, "the daemon to publish")
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()

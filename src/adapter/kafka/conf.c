@@ -51,6 +51,8 @@ static const struct setting consumer_defaults[] = {
     {"reconnect.backoff.max.ms", "5000"},
     {"queued.min.messages", "1000000"},
     {"queued.max.messages.kbytes", "262144"},
+    /* Also the most that a zstd batch may grow to; one that is larger would hold its partition up for ever. */
+    {"receive.message.max.bytes", "1000000000"},
     {"fetch.queue.backoff.ms", "20"},
     {"fetch.wait.max.ms", "200"},
     {"max.partition.fetch.bytes", "4194304"},

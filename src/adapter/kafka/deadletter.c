@@ -135,6 +135,7 @@ int64_t dl_deadletter_delivered(const struct dl_deadletter *deadletter)
 static void free_deadletter(struct dl_deadletter *deadletter)
 {
     struct dl_letter *letter;
+    dl_deadletter_recall_close(deadletter);
     while ((letter = TAILQ_FIRST(&deadletter->letters)))
         dl_deadletter_free(deadletter, letter);
     for (size_t i = 0; i < deadletter->source_topic_count; i++) {

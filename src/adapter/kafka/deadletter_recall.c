@@ -4,22 +4,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Recall reads with a client of its own, which ends with the call. */
+/* Recall reads with a client of its own, which ends when everything is read: a
+ * call that runs out of time leaves it for the next one to go on with. */
 enum { RECALL_BATCH = 1024 };
 static const int64_t request_ms_max = 2000;
 
-struct recall {
+struct dl_recall {
     struct dl_deadletter *deadletter;
     rd_kafka_t *client;
     rd_kafka_queue_t *queue;
     int64_t until_ms;
+    bool reading;               /* the range is known and assigned */
     int32_t count;              /* partitions of the dead-letter topic */
     int64_t *next, *end;        /* of each */
     struct dl_recalled *found;  /* by source topic; taken over when all was read */
     rd_kafka_message_t *messages[RECALL_BATCH];
 };
 
-static int remaining_ms(const struct recall *recall, int64_t max_ms)
+static int remaining_ms(const struct dl_recall *recall, int64_t max_ms)
 {
     int64_t left_ms = recall->until_ms - dl_kafka_now_ms();
     if (left_ms < 0)
@@ -42,7 +44,7 @@ static enum dl_status status_of(rd_kafka_resp_err_t code)
 
 /* Besides answers there are librdkafka's reports: callbacks are called from
  * here, and nothing is read yet that could be dropped. */
-static void serve(struct recall *recall)
+static void serve(struct dl_recall *recall)
 {
     ssize_t count = rd_kafka_consume_batch_queue(recall->queue, 0, recall->messages, RECALL_BATCH);
     for (ssize_t i = 0; i < count; i++)
@@ -50,7 +52,7 @@ static void serve(struct recall *recall)
 }
 
 /* One answer. DL_EMPTY: the topic does not exist. */
-static enum dl_status ask_topic(struct recall *recall, rd_kafka_topic_t *handle)
+static enum dl_status ask_topic(struct dl_recall *recall, rd_kafka_topic_t *handle)
 {
     const struct rd_kafka_metadata *found = NULL;
     rd_kafka_resp_err_t code = rd_kafka_metadata(recall->client, 0, handle, &found, remaining_ms(recall, request_ms_max));
@@ -70,7 +72,7 @@ static enum dl_status ask_topic(struct recall *recall, rd_kafka_topic_t *handle)
 }
 
 /* A broker that just started may not know a topic yet: DL_EMPTY is believed the second time. */
-static enum dl_status ask_partitions(struct recall *recall)
+static enum dl_status ask_partitions(struct dl_recall *recall)
 {
     rd_kafka_topic_t *handle = rd_kafka_topic_new(recall->client, recall->deadletter->topic, NULL);
     if (!handle)
@@ -89,7 +91,7 @@ static enum dl_status ask_partitions(struct recall *recall)
 
 /* For every partition the offset of a time; -1 asks for the end, -2 for the
  * beginning. Where no record is so young, the answer is -1. */
-static enum dl_status ask_offsets(struct recall *recall, int64_t time, int64_t *offsets)
+static enum dl_status ask_offsets(struct dl_recall *recall, int64_t time, int64_t *offsets)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(recall->count);
     for (int32_t p = 0; p < recall->count; p++)
@@ -106,7 +108,7 @@ static enum dl_status ask_offsets(struct recall *recall, int64_t time, int64_t *
 }
 
 /* The end first, as for the source: what comes later is not ours to recall. */
-static enum dl_status find_range(struct recall *recall, int64_t since_ms)
+static enum dl_status find_range(struct dl_recall *recall, int64_t since_ms)
 {
     free(recall->next);
     free(recall->end);
@@ -154,7 +156,7 @@ static enum dl_status remember(struct dl_recalled *found, int32_t partition, int
 
 /* Ours are the last headers of their names: the original may have been a dead
  * letter itself. What others wrote into the topic is passed over. */
-static enum dl_status take_letter(struct recall *recall, const rd_kafka_message_t *message)
+static enum dl_status take_letter(struct dl_recall *recall, const rd_kafka_message_t *message)
 {
     const struct dl_deadletter *deadletter = recall->deadletter;
     rd_kafka_headers_t *headers = NULL;
@@ -177,7 +179,7 @@ static enum dl_status take_letter(struct recall *recall, const rd_kafka_message_
     return DL_OK;
 }
 
-static enum dl_status take_message(struct recall *recall, const rd_kafka_message_t *message)
+static enum dl_status take_message(struct dl_recall *recall, const rd_kafka_message_t *message)
 {
     if (!message->rkt || message->partition < 0 || message->partition >= recall->count)
         return DL_OK; /* the group's coordinator, or such */
@@ -195,7 +197,7 @@ static enum dl_status take_message(struct recall *recall, const rd_kafka_message
     return status_of(message->err);
 }
 
-static bool all_read(const struct recall *recall)
+static bool all_read(const struct dl_recall *recall)
 {
     for (int32_t p = 0; p < recall->count; p++)
         if (recall->next[p] < recall->end[p])
@@ -203,7 +205,7 @@ static bool all_read(const struct recall *recall)
     return true;
 }
 
-static enum dl_status read_range(struct recall *recall)
+static enum dl_status assign_range(struct dl_recall *recall)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(recall->count);
     for (int32_t p = 0; p < recall->count; p++)
@@ -211,7 +213,13 @@ static enum dl_status read_range(struct recall *recall)
             rd_kafka_topic_partition_list_add(list, recall->deadletter->topic, p)->offset = recall->next[p];
     rd_kafka_resp_err_t code = list->cnt > 0 ? rd_kafka_assign(recall->client, list) : RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_topic_partition_list_destroy(list);
-    enum dl_status status = code == RD_KAFKA_RESP_ERR_NO_ERROR ? DL_OK : status_of(code);
+    recall->reading = code == RD_KAFKA_RESP_ERR_NO_ERROR;
+    return recall->reading ? DL_OK : status_of(code);
+}
+
+static enum dl_status read_range(struct dl_recall *recall)
+{
+    enum dl_status status = DL_OK;
     while (status == DL_OK && !all_read(recall)) {
         int wait_ms = remaining_ms(recall, 20);
         if (wait_ms == 0)
@@ -223,10 +231,11 @@ static enum dl_status read_range(struct recall *recall)
             rd_kafka_message_destroy(recall->messages[i]);
         }
     }
+    recall->reading = status == DL_OK;
     return status;
 }
 
-static void take_over(struct recall *recall)
+static void take_over(struct dl_recall *recall)
 {
     struct dl_deadletter *deadletter = recall->deadletter;
     struct dl_recalled *before = deadletter->recalled;
@@ -234,7 +243,7 @@ static void take_over(struct recall *recall)
     recall->found = before;
 }
 
-static enum dl_status open_recall(struct recall *recall)
+static enum dl_status open_recall(struct dl_recall *recall)
 {
     char error[DL_KAFKA_ERROR_SIZE] = "";
     recall->client = dl_kafka_client_create(recall->deadletter->consumer_conf, DL_KAFKA_CONSUMER, error, sizeof error);
@@ -249,8 +258,12 @@ static enum dl_status open_recall(struct recall *recall)
     return DL_OK;
 }
 
-static void close_recall(struct recall *recall)
+void dl_deadletter_recall_close(struct dl_deadletter *deadletter)
 {
+    struct dl_recall *recall = deadletter->recall;
+    if (!recall)
+        return;
+    deadletter->recall = NULL;
     if (recall->queue)
         rd_kafka_queue_destroy(recall->queue);
     if (recall->client)
@@ -264,35 +277,50 @@ static void close_recall(struct recall *recall)
 }
 
 /* What an attempt before this one found stays true. */
-static enum dl_status try_recall(struct recall *recall, int64_t since_ms)
+static enum dl_status try_recall(struct dl_recall *recall, int64_t since_ms)
 {
-    enum dl_status status = ask_partitions(recall);
-    if (status == DL_OK)
-        status = find_range(recall, since_ms);
+    enum dl_status status = DL_OK;
+    if (!recall->reading) {
+        status = ask_partitions(recall);
+        if (status == DL_OK)
+            status = find_range(recall, since_ms);
+        if (status == DL_OK)
+            status = assign_range(recall);
+    }
     return status == DL_OK ? read_range(recall) : status;
+}
+
+static enum dl_status begin_recall(struct dl_deadletter *deadletter)
+{
+    struct dl_recall *recall = calloc(1, sizeof *recall);
+    if (!recall)
+        return DL_MEMORY;
+    deadletter->recall = recall;
+    recall->deadletter = deadletter;
+    recall->found = calloc(deadletter->source_topic_count, sizeof *recall->found);
+    return recall->found ? open_recall(recall) : DL_MEMORY;
 }
 
 enum dl_status dl_deadletter_recall(struct dl_deadletter *deadletter, int64_t since_ms, int timeout_ms)
 {
-    struct recall *recall = calloc(1, sizeof *recall);
-    if (!recall)
-        return DL_MEMORY;
-    recall->deadletter = deadletter;
-    recall->until_ms = dl_kafka_now_ms() + timeout_ms;
-    recall->found = calloc(deadletter->source_topic_count, sizeof *recall->found);
-    enum dl_status status = recall->found ? open_recall(recall) : DL_MEMORY;
-    if (status == DL_OK)
+    enum dl_status status = deadletter->recall ? DL_OK : begin_recall(deadletter);
+    struct dl_recall *recall = deadletter->recall;
+    if (status == DL_OK) {
+        recall->until_ms = dl_kafka_now_ms() + timeout_ms;
         status = try_recall(recall, since_ms);
+    }
     /* A leader that moves, or a partition that is new, is found a little later. */
     while (status == DL_AWAY && remaining_ms(recall, 1) > 0) {
         dl_kafka_sleep_ms(200);
         status = try_recall(recall, since_ms);
     }
+    if (status == DL_TIMEOUT)
+        return status;
     if (status == DL_OK || status == DL_EMPTY) {
         take_over(recall);
         status = DL_OK;
     }
-    close_recall(recall);
+    dl_deadletter_recall_close(deadletter);
     return status;
 }
 

@@ -128,7 +128,7 @@ int64_t dl_deadletter_delivered(const struct dl_deadletter *deadletter);
  * partition, the highest source offset that stands there, so that a re-read
  * does not send it again (records of one source partition go to one partition,
  * in order). Blocks up to timeout_ms; called before the source is read.
- * DL_TIMEOUT, DL_AWAY: not known now; try again. */
+ * DL_TIMEOUT: call again, it goes on where it was. DL_AWAY: try again later. */
 DL_MUST_USE enum dl_status dl_deadletter_recall(struct dl_deadletter *deadletter, int64_t since_ms, int timeout_ms);
 /* Highest recalled offset of a source partition, -1: none. */
 int64_t dl_deadletter_recalled(const struct dl_deadletter *deadletter, uint16_t topic, int32_t partition);

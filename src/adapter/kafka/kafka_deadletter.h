@@ -70,6 +70,7 @@ struct dl_deadletter {
     int64_t progress_ms; /* the last confirmation, or the last time nothing was outstanding */
 
     struct dl_recalled *recalled; /* by source topic */
+    struct dl_recall *recall;     /* under way; NULL: none */
 };
 
 #define DL_DEADLETTER_HEADER "__delightd.errors."
@@ -100,3 +101,9 @@ void dl_deadletter_serve_limits(struct dl_deadletter *deadletter);
 void dl_deadletter_fit(struct dl_deadletter *deadletter, struct dl_letter *letter);
 /* The batch that held the letter was refused for its size. */
 void dl_deadletter_too_large(struct dl_deadletter *deadletter, struct dl_letter *letter);
+
+/* ---- deadletter_recall.c ---- */
+
+struct dl_recall;
+/* Gives up what is under way, if anything is. */
+void dl_deadletter_recall_close(struct dl_deadletter *deadletter);

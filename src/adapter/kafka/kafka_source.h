@@ -39,6 +39,7 @@ struct dl_kafka_partition {
     int64_t begun;    /* where the re-read began */
     int64_t target;   /* its end at start */
     int64_t end;      /* high watermark as last seen */
+    int64_t newest_ms; /* largest timestamp of a delivered record, -1: none */
     int64_t told_next, told_end; /* what on_position said last */
     uint64_t touched; /* the poll that delivered from it last */
 };
@@ -54,6 +55,8 @@ struct dl_kafka_topic {
     bool missing; /* noted */
     bool refused; /* noted */
     bool unwell;  /* noted: some other error */
+    bool unread;  /* noted: reading failed, whatever metadata says */
+    bool leaderless; /* noted: partitions that no broker leads */
     bool retention_asked;
     unsigned absences; /* answers in a row that it does not exist */
     unsigned attempt;

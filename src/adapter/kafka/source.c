@@ -115,6 +115,13 @@ static void moved(struct dl_kafka_partition *partition, int64_t next)
         partition->reached = true;
 }
 
+/* A fetch has worked: metadata alone would not tell (Describe may be allowed, and Read not). */
+static void readable_again(struct dl_kafka_topic *topic)
+{
+    topic->unread = false;
+    dl_note(topic->source->notes, DL_NOTE_NOTICE, "a topic can be read again", DL_TEXT("topic", topic->name));
+}
+
 static void deliver_record(struct dl_kafka_topic *topic, struct dl_kafka_partition *partition,
                            const rd_kafka_message_t *message)
 {
@@ -129,13 +136,18 @@ static void deliver_record(struct dl_kafka_topic *topic, struct dl_kafka_partiti
             partition->end = end;
     }
     moved(partition, message->offset + 1);
+    if (topic->unread)
+        readable_again(topic);
     rd_kafka_timestamp_type_t kind;
+    int64_t timestamp_ms = rd_kafka_message_timestamp(message, &kind);
+    if (timestamp_ms > partition->newest_ms)
+        partition->newest_ms = timestamp_ms;
     const struct dl_kafka_record record = {
         .topic = topic->index,
         .partition = message->partition,
         .offset = message->offset,
         .end = partition->end,
-        .timestamp_ms = rd_kafka_message_timestamp(message, &kind),
+        .timestamp_ms = timestamp_ms,
         .key = message->key,
         .value = message->payload,
         .key_bytes = message->key_len,
@@ -153,7 +165,9 @@ static void tell_position(struct dl_kafka_topic *topic, int32_t p)
     struct dl_kafka_partition *partition = &topic->partitions[p];
     partition->told_next = partition->next;
     partition->told_end = partition->end;
-    source->callbacks.on_position(source->callbacks.context, topic->index, p, partition->next, partition->end);
+    /* During warm-up the counted position is where counting begins. */
+    int64_t next = partition->next > partition->first ? partition->next : partition->first;
+    source->callbacks.on_position(source->callbacks.context, topic->index, p, next, partition->end);
 }
 
 static void partition_error(struct dl_kafka_topic *topic, const rd_kafka_message_t *message)
@@ -163,6 +177,8 @@ static void partition_error(struct dl_kafka_topic *topic, const rd_kafka_message
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         if (message->offset >= partition->next) {
             moved(partition, message->offset);
+            if (topic->unread)
+                readable_again(topic);
             tell_position(topic, message->partition);
         }
         break;
@@ -179,18 +195,26 @@ static void partition_error(struct dl_kafka_topic *topic, const rd_kafka_message
         topic->due_ms = 0; /* ask whether it still exists */
         break;
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-        if (!topic->refused)
+        if (!topic->unread && !topic->refused)
             dl_note(topic->source->notes, DL_NOTE_ERROR,
                     "not allowed to read a topic; retrying (grant Read and Describe on it)", DL_TEXT("topic", topic->name),
                     DL_TEXT("reason", rd_kafka_message_errstr(message)));
-        topic->refused = true;
+        topic->unread = true;
+        break;
+    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+        if (!topic->unread)
+            dl_note(topic->source->notes, DL_NOTE_ERROR,
+                    "a batch cannot be unpacked and holds its partition up; raise kafka.properties receive.message.max.bytes",
+                    DL_TEXT("topic", topic->name), DL_NUMBER("partition", message->partition),
+                    DL_NUMBER("offset", partition->next));
+        topic->unread = true;
         break;
     default:
-        if (!topic->unwell)
+        if (!topic->unread && !topic->unwell)
             dl_note(topic->source->notes, DL_NOTE_WARNING, "a topic cannot be read now; retrying",
                     DL_TEXT("topic", topic->name), DL_NUMBER("partition", message->partition),
                     DL_TEXT("reason", rd_kafka_message_errstr(message)));
-        topic->unwell = true;
+        topic->unread = true;
         break;
     }
 }

@@ -84,6 +84,7 @@ static bool add_partitions(struct dl_kafka_topic *topic, int32_t count)
             .phase = DL_KAFKA_LOOKUP,
             .begin = topic->seen ? DL_KAFKA_FIRST : DL_KAFKA_BY_TIME,
             .leader = -1,
+            .newest_ms = -1,
             .told_next = -1,
             .told_end = -1,
         };
@@ -92,6 +93,28 @@ static bool add_partitions(struct dl_kafka_topic *topic, int32_t count)
                 DL_TEXT("topic", topic->name), DL_NUMBER("from", topic->partition_count), DL_NUMBER("to", count - 1));
     topic->partition_count = count;
     return true;
+}
+
+/* Without a leader nothing of a partition is known, and nothing is published before everything of the start is read. */
+static void note_leaders(struct dl_kafka_topic *topic)
+{
+    int32_t without = 0, first = -1;
+    for (int32_t p = topic->partition_count - 1; p >= 0; p--)
+        if (topic->partitions[p].phase == DL_KAFKA_LOOKUP && topic->partitions[p].leader < 0) {
+            without++;
+            first = p;
+        }
+    if (without > 0 && topic->attempt > 2 && !topic->leaderless)
+        dl_note(topic->source->notes, DL_NOTE_WARNING,
+                "partitions have no leader; what they hold is waited for (are brokers down?)", DL_TEXT("topic", topic->name),
+                DL_NUMBER("partitions", without), DL_NUMBER("first", first));
+    if (without == 0 && topic->leaderless)
+        dl_note(topic->source->notes, DL_NOTE_NOTICE, "every partition has a leader again", DL_TEXT("topic", topic->name));
+    topic->leaderless = without > 0 && topic->attempt > 2;
+    if (without > 0)
+        later(topic, missing_ms_max);
+    else
+        topic->attempt = 0;
 }
 
 static void topic_there(struct dl_kafka_topic *topic, const rd_kafka_metadata_topic_t *found, int64_t now_ms)
@@ -122,9 +145,10 @@ static void topic_there(struct dl_kafka_topic *topic, const rd_kafka_metadata_to
         dl_note(source->notes, DL_NOTE_NOTICE, "a topic can be read again", DL_TEXT("topic", topic->name));
     topic->seen = true;
     topic->missing = topic->refused = topic->unwell = false;
-    topic->absences = topic->attempt = 0;
+    topic->absences = 0;
     /* Jitter, so that many daemons do not ask at once. */
     topic->due_ms = now_ms + source->refresh_ms - dl_kafka_backoff_ms(0, source->refresh_ms / 4 + 1, source->refresh_ms);
+    note_leaders(topic);
     if (source->retention_ms_min > 0 && !topic->retention_asked)
         dl_kafka_source_ask_retention(topic);
 }
@@ -215,7 +239,24 @@ static void begin_by_time(struct dl_kafka_topic *topic, int32_t p, int64_t low, 
     start_at(topic, p, first, first - warm_up);
 }
 
-/* Retention passed over what was not read yet, or the topic was made anew. */
+/* Whether a partition whose offsets went back belongs to another topic of the same name: then every record is younger
+ * than what was read. Otherwise its log was truncated, and what is left has been counted. */
+static bool made_anew(struct dl_kafka_topic *topic, int32_t p, int64_t low, int64_t end)
+{
+    const struct dl_kafka_partition *partition = &topic->partitions[p];
+    if (low >= end || partition->newest_ms < 0 || dl_kafka_client_is_mock(topic->source->client))
+        return true; /* nothing is left to be counted twice, or nobody can tell */
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic->name, p)->offset = partition->newest_ms;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(topic->source->client, list, (int)step_ms_max);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        code = list->elems[0].err;
+    int64_t hit = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR && hit >= 0 && hit <= low;
+}
+
+/* Retention passed over what was not read yet, the log was truncated, or the topic was made anew. */
 static void begin_again(struct dl_kafka_topic *topic, int32_t p, int64_t low, int64_t end)
 {
     struct dl_kafka_partition *partition = &topic->partitions[p];
@@ -225,14 +266,17 @@ static void begin_again(struct dl_kafka_topic *topic, int32_t p, int64_t low, in
         lost(topic, p, most(partition->next, partition->first), low);
         start_at(topic, p, low, low);
     } else if (partition->next > end) {
+        bool anew = made_anew(topic, p, low, end);
+        int64_t from = anew ? low : end;
         dl_note(topic->source->notes, DL_NOTE_WARNING,
-                "a partition's offsets went back: its topic was created anew or truncated; it is read from its first record",
+                anew ? "a partition's offsets went back: its topic was created anew; it is read from its first record"
+                     : "a partition's offsets went back: its log was truncated; what was cut off stays counted",
                 DL_TEXT("topic", topic->name), DL_NUMBER("partition", p), DL_NUMBER("position", partition->next),
                 DL_NUMBER("end", end));
         lost(topic, p, partition->next, partition->end);
         partition->target = end;
         partition->end = end;
-        start_at(topic, p, low, low);
+        start_at(topic, p, from, from);
     }
 }
 
@@ -244,6 +288,11 @@ static void begin_reading(struct dl_kafka_topic *topic, int32_t p, int64_t low, 
         begin_by_time(topic, p, low, end, hit);
         break;
     case DL_KAFKA_FIRST:
+        /* Brokers that start may deny a topic that they hold. */
+        if (partition->newest_ms >= 0 && partition->next >= low && partition->next <= end && !made_anew(topic, p, low, end)) {
+            partition->reached = partition->next >= partition->target;
+            break;
+        }
         /* What a deleted topic still held is lost; a new partition had nothing. */
         lost(topic, p, most(partition->next, partition->first), partition->end);
         partition->end = end;

@@ -4,6 +4,7 @@
 #include "line.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -33,6 +34,9 @@ static int64_t clock_ms(clockid_t clock)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* How long a line waits for a reader. */
+enum { STALL_MS = 20 };
+
 /* systemd says which file is the journal's: device and inode of what it connected. */
 static bool stderr_is_journal(void)
 {
@@ -47,6 +51,11 @@ static void write_stderr(struct dl_log *log, enum dl_note_level level, const cha
                          size_t field_count)
 {
     size_t bytes = dl_line_logfmt(log->line, clock_ms(CLOCK_REALTIME), level, message, fields, field_count);
+    /* A pipe that nobody reads must not stop the threads that count: its lines are lost. Room for PIPE_BUF is
+     * what poll promises of a pipe, and no line is longer. */
+    struct pollfd stream = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&stream, 1, STALL_MS) == 0)
+        return;
     for (size_t done = 0; done < bytes;) {
         ssize_t wrote = write(STDERR_FILENO, log->line + done, bytes - done);
         if (wrote > 0)
