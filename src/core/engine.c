@@ -198,7 +198,8 @@ void dl_engine_counts(const struct dl_engine *engine, struct dl_engine_counts *c
     const struct dl_fanout *fanout = &engine->fanout;
     const struct dl_windows *windows = &engine->windows;
     *counts = (struct dl_engine_counts){
-        .oldest_ms = fanout->oldest_s == INT64_MAX ? INT64_MAX : fanout->oldest_s * 1000, .late = fanout->late, .ahead = fanout->ahead, .pending = pending(engine),
+        .oldest_ms = fanout->oldest_s == INT64_MAX ? INT64_MAX : fanout->oldest_s * 1000,
+        .late = fanout->late, .ahead = fanout->ahead, .pending = pending(engine),
         .over_segment_values = fanout->over_segment_values, .over_subjects = fanout->over_subjects,
         .subjects = windows->registry.subjects_live, .views = windows->views, .panes = windows->panes,
         .bytes = windows->registry.bytes + dl_fanout_bytes(fanout) + dl_block_bytes(sizeof *engine),

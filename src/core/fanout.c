@@ -52,7 +52,8 @@ int64_t dl_fanout_bytes(const struct dl_fanout *fanout)
 {
     return dl_block_bytes(fanout->node_capacity * sizeof *fanout->nodes)
         + dl_block_bytes(fanout->delta_capacity * sizeof *fanout->deltas) + dl_block_bytes(fanout->packed_capacity)
-        + dl_block_bytes(fanout->second_capacity * sizeof *fanout->seconds) + dl_block_bytes(dl_table_bytes(&fanout->table)) + dl_block_bytes(fanout->merged.capacity);
+        + dl_block_bytes(fanout->second_capacity * sizeof *fanout->seconds)
+        + dl_block_bytes(dl_table_bytes(&fanout->table)) + dl_block_bytes(fanout->merged.capacity);
 }
 
 /* Makes room for `count` items in all. */

@@ -16,4 +16,5 @@ struct dl_resolved {
 };
 
 /* DL_MEMORY: some subjects may have been made already. */
-DL_MUST_USE enum dl_status dl_resolve(struct dl_registry *registry, const struct dl_cell *cell, struct dl_resolved *resolved);
+DL_MUST_USE enum dl_status dl_resolve(struct dl_registry *registry, const struct dl_cell *cell,
+                                      struct dl_resolved *resolved);
