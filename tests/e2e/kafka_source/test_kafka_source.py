@@ -276,6 +276,24 @@ def test_wrong_password(guarded, tmp_path):
         process.finish()
 
 
+def test_untrusted_broker(certificates, tmp_path):
+    other = type(certificates)(tmp_path / "other")
+    settings = {"listener.name.tls.ssl.keystore.type": "PEM", "listener.name.tls.ssl.keystore.location": certificates.keystore()}
+    with Broker(settings=settings, listeners={"TLS": "SSL"}) as tls:
+        topic = tls.create_topic("cx.feedback", 1)
+        tls.produce(topic, numbered(10, 1))
+        address, properties = tls.bootstrap_of("TLS"), {"security.protocol": "ssl", "ssl.ca.location": certificates.ca}
+        with Drive(tmp_path, address, "read", topic, properties, until="caught-up") as process:
+            assert process.wait(30) == 0 and process.notes("") == 0, process.log()
+        with Drive(tmp_path, address, "read", topic, {**properties, "ssl.ca.location": other.ca}, name="other") as process:
+            process.wait_log("no TLS connection to Kafka.*certificate verify failed")
+            assert process.cpu_share(3) < 0.2 and not process.lines("caught-up")
+            assert process.notes("") == 1, process.log()
+        with Drive(tmp_path, address, "read", topic, name="plain") as process:
+            process.wait_log("no Kafka broker answers")
+            assert process.cpu_share(3) < 0.2 and process.notes("") == 1, process.log()
+
+
 def test_read_refused_then_granted_without_any_right_to_the_group(guarded, tmp_path):
     topic = guarded.create_topic("refused", 2)
     guarded.produce(topic, numbered(100, 2))
@@ -290,7 +308,22 @@ def test_read_refused_then_granted_without_any_right_to_the_group(guarded, tmp_p
         guarded.allow("User:alice", "Read", topic=topic)
         process.wait_read([0, 0, 100], [0, 1, 100])
         assert process.finish() == {(0, p): (100, 0, 0, 99) for p in range(2)}
-        assert process.notes("a topic can be read again") == 2
+        assert process.notes("a topic can be read again") == 2 and process.notes("not allowed to read a topic") == 2
+
+
+def test_describe_alone_is_not_enough_to_read(guarded, tmp_path):
+    topic = guarded.create_topic("described", 2)
+    guarded.produce(topic, numbered(100, 2))
+    guarded.allow("User:alice", "Describe", topic=topic)
+    properties = {**SASL, "topic.metadata.refresh.interval.ms": 300}
+    with Drive(tmp_path, guarded.bootstrap_of("CLIENT"), "read", topic, properties) as process:
+        process.wait_log("not allowed to read a topic")
+        assert process.cpu_share(3) < 0.2 and not process.lines("caught-up")
+        assert process.notes("") == 1, process.log()
+        guarded.allow("User:alice", "Read", topic=topic)
+        process.wait_line("caught-up", 40)
+        process.finish()
+        assert process.notes("not allowed to read a topic") == 1 and process.notes("a topic can be read again") == 1
 
 
 # ---- Dead letters ----
