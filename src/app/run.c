@@ -171,6 +171,7 @@ static void publish(struct daemon *daemon)
         .roles = "ingest,score",
         .partitions = (int64_t)daemon->report.partition_count,
         .lag = dl_report_lag(&daemon->report),
+        .draining = daemon->ingest == NULL,
     };
     dl_view_publish(daemon->view, dl_wall_ms(), &status);
 }
@@ -178,7 +179,7 @@ static void publish(struct daemon *daemon)
 static void on_publish(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
-    bool publishes = daemon->caught_up && !daemon->failed && !dl_view_fenced(daemon->view);
+    bool publishes = daemon->caught_up && !daemon->failed;
     /* Draining: the clock stands still, so that an end comes into sight. */
     if (daemon->ingest == NULL && (!publishes || !dl_view_up(daemon->view) || dl_view_settled(daemon->view))) {
         close_all(daemon);
@@ -198,7 +199,7 @@ static void end_ingest(struct daemon *daemon)
     daemon->ingest = NULL;
     if (!daemon->stopping)
         begin_stop(daemon);
-    if (daemon->caught_up && !daemon->failed && !dl_view_fenced(daemon->view))
+    if (daemon->caught_up && !daemon->failed)
         publish(daemon); /* the last batches, once at least */
     uv_timer_start(&daemon->publish, on_publish, DRAIN_MS, DRAIN_MS);
 }

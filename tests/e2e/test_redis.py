@@ -180,3 +180,25 @@ def test_groups_below_privacy_min_n_show_their_n_only(broker, redis_server, topi
         assert "nps" not in scores(redis_server, "touchpoint:t") and "promoters" not in scores(redis_server, "touchpoint:t")
         broker.produce(topic, [survey("t")])
         wait_score(daemon, redis_server, "touchpoint:t", "nps", "100.0000")
+
+
+def test_an_owner_from_the_future_delays_but_does_not_lock_out(broker, redis_server, topic, tmp_path):
+    client = redis_server.client()
+    client.set("cx:owner", str(int(time.time() * 1000) + 3_600_000), px=4000)
+    with Daemon(config_for(broker, redis_server, topic), tmp_path) as daemon:
+        broker.produce(topic, [survey("t")])
+        daemon.wait_log("another process publishes")
+        wait_score(daemon, redis_server, "touchpoint:t", "nps_n", 1)
+        daemon.wait_log("publishes again")
+        assert 0 < client.pttl("cx:owner") <= 60_000
+
+
+def test_a_key_of_another_type_is_named(broker, redis_server, topic, tmp_path):
+    client = redis_server.client()
+    client.set("cx:subjects:touchpoint", "not a set")
+    with Daemon(config_for(broker, redis_server, topic), tmp_path) as daemon:
+        broker.produce(topic, [survey("t")])
+        daemon.wait_log(r"WRONGTYPE.*cx:subjects:touchpoint")
+        client.delete("cx:subjects:touchpoint")
+        wait_score(daemon, redis_server, "touchpoint:t", "nps_n", 1)
+        poll(lambda: client.smembers("cx:subjects:touchpoint") == {"touchpoint:t"}, 30, "the set to be written")

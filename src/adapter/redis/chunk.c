@@ -149,6 +149,12 @@ static void on_confirmed(struct dl_chunk *chunk, const redisReply *reply)
         dl_sweep_start(view);
     }
     view->counts.last_publish_ms = dl_view_wall(view);
+    if (view->fenced) {
+        view->fenced = false;
+        view->republish = true;
+        dl_note(view->options.redis.notes, DL_NOTE_NOTICE, "the other process has gone; this one publishes again",
+                DL_TEXT("prefix", view->options.prefix));
+    }
     uint64_t calm_ms = (uint64_t)(view->retry_ms * 2 > 1000 ? view->retry_ms * 2 : 1000);
     if (view->failing && dl_view_now(view) - view->failed_ms >= calm_ms) {
         view->failing = false;
@@ -168,12 +174,14 @@ static void on_fenced(struct dl_view *view, const redisReply *reply)
     if (view->fenced)
         return;
     view->fenced = true;
+    view->fenced_look_ms = dl_view_now(view) + DL_FENCED_LOOK_MS;
     view->quota = 0;
     dl_sweep_stop(view);
     dl_builder_clear(view);
     const char *owner = reply->elements > 1 && reply->element[1]->type == REDIS_REPLY_STRING ? reply->element[1]->str : "?";
     dl_note(view->options.redis.notes, DL_NOTE_ERROR,
-            "another process publishes under this prefix with a newer token; this one stops publishing",
+            "another process publishes under this prefix with a newer token; this one waits until it has gone "
+            "(tokens are start times: a clock that was ahead looks the same, for a minute)",
             DL_TEXT("prefix", view->options.prefix), DL_TEXT("token", view->token), DL_TEXT("owner", owner));
 }
 

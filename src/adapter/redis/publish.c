@@ -145,6 +145,16 @@ static void write_ranks(struct dl_view *view, const struct dl_subject_info *info
     }
 }
 
+/* Whether another window has the subject, or still shows it: the last one to go takes it from the set. */
+static bool elsewhere(const struct dl_view *view, int64_t id, int window)
+{
+    for (int other = 0; other < view->options.windows; other++)
+        if (other != window && (!dl_tally_empty(dl_engine_total(view->engine, id, other)) ||
+                                !dl_tally_empty(dl_engine_published(view->engine, id, other))))
+            return true;
+    return false;
+}
+
 static void write_gone(struct dl_view *view, const struct dl_subject_info *info, int64_t id, int window,
                        const struct dl_scores *before)
 {
@@ -155,7 +165,7 @@ static void write_gone(struct dl_view *view, const struct dl_subject_info *info,
     dl_key_trend(view, info, window);
     dl_command_end(view);
     write_ranks(view, info, window, NULL, before);
-    if (!dl_publish_present(view, id, false)) {
+    if (!elsewhere(view, id, window)) {
         dl_command_begin(view, "SREM");
         dl_key_subjects(view, info);
         dl_argument_add(view, info->name, info->name_bytes);

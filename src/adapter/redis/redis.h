@@ -79,6 +79,7 @@ struct dl_view_status { /* what goes to cx:meta and cx:instance:NAME besides the
     int64_t data_since_ms;
     const char *roles;
     int64_t partitions, lag;
+    bool draining;   /* the process is ending: only what has changed is written */
 };
 
 struct dl_view;
@@ -96,7 +97,8 @@ bool dl_view_settled(const struct dl_view *view);
  * published again. */
 DL_MUST_USE enum dl_status dl_view_reconfigure(struct dl_view *view, const struct dl_view_options *options);
 bool dl_view_up(const struct dl_view *view);
-/* Another process writes with a newer token: this one no longer publishes. */
+/* Another process writes with a newer token: this one publishes nothing, and
+ * looks every few seconds whether the other has gone. */
 bool dl_view_fenced(const struct dl_view *view);
 void dl_view_counts(const struct dl_view *view, struct dl_view_counts *counts);
 void dl_view_close(struct dl_view *view, void (*on_closed)(void *context), void *context);

@@ -4,27 +4,32 @@
  * Lua's numbers are doubles: tokens are exact below 2^53. unpack can take some
  * 8000 words; a hash of all fields has 140. `?HSET` is HSET on a hash that is
  * there: one that was evicted or has expired must not come back in part, so the
- * index of the command goes into the answer and the whole hash is written. */
+ * index of the command goes into the answer and the whole hash is written.
+ *
+ * The owner lives for a minute after its last chunk. So a token from a clock
+ * that was ahead cannot lock everybody out for ever, and who was fenced can take
+ * over when the other has gone. An owner that is lower but not ours wrote after
+ * us: what is there is not known. SET and not PEXPIRE, because maxmemory is held
+ * against the first write of a script only, and only if it can grow something. */
 #include "view.h"
 
 const char dl_fence_script[] =
     "local owner = redis.call('GET', KEYS[1])\n"
-    "if owner then\n"
-    "  local number = tonumber(owner)\n"
-    "  if number and number > tonumber(ARGV[1]) then return {'fenced', owner} end\n"
-    "elseif ARGV[2] == '1' then\n"
-    "  return {'forgotten'}\n"
-    "end\n"
-    "if owner ~= ARGV[1] then redis.call('SET', KEYS[1], ARGV[1]) end\n"
+    "if owner and (tonumber(owner) or 0) > tonumber(ARGV[1]) then return {'fenced', owner} end\n"
+    "if owner ~= ARGV[1] and ARGV[2] == '1' then return {'forgotten'} end\n"
+    "redis.call('SET', KEYS[1], ARGV[1], 'PX', 60000)\n"
     "local answer, command, at = {'ok'}, 0, 3\n"
     "while at <= #ARGV do\n"
-    "  local last = at + tonumber(ARGV[at])\n"
+    "  local last, reply = at + tonumber(ARGV[at]), nil\n"
     "  if ARGV[at + 1] ~= '?HSET' then\n"
-    "    redis.call(unpack(ARGV, at + 1, last))\n"
+    "    reply = redis.pcall(unpack(ARGV, at + 1, last))\n"
     "  elseif redis.call('EXISTS', ARGV[at + 2]) == 1 then\n"
-    "    redis.call('HSET', unpack(ARGV, at + 2, last))\n"
+    "    reply = redis.pcall('HSET', unpack(ARGV, at + 2, last))\n"
     "  else\n"
     "    answer[#answer + 1] = command\n"
+    "  end\n"
+    "  if type(reply) == 'table' and reply.err then\n"
+    "    return redis.error_reply(reply.err .. ' (' .. ARGV[at + 1] .. ' ' .. ARGV[at + 2] .. ')')\n"
     "  end\n"
     "  command = command + 1\n"
     "  at = last + 1\n"

@@ -63,10 +63,14 @@ void dl_view_refused(struct dl_view *view, const char *why)
     char reason[sizeof view->refused];
     const char *place = strstr(why, " script: ");
     snprintf(reason, sizeof reason, "%.*s", (int)(place ? place - why : (ptrdiff_t)strlen(why)), why);
-    if (strcmp(view->refused, reason) != 0) {
-        memcpy(view->refused, reason, sizeof reason);
+    /* Which command and key, behind the bracket, may differ each time; it is said once. */
+    char *which = strstr(reason, " (");
+    size_t bytes = which ? (size_t)(which - reason) : strlen(reason);
+    if (strncmp(view->refused, reason, bytes) != 0 || view->refused[bytes] != '\0') {
         dl_note(view->options.redis.notes, DL_NOTE_ERROR, "redis refused what was published; it is retried",
-                DL_TEXT("detail", view->refused));
+                DL_TEXT("detail", reason));
+        memcpy(view->refused, reason, bytes);
+        view->refused[bytes] = '\0';
     }
     /* All chunks under way may be refused for one reason: that is one step. */
     if (view->failing && now < view->hold_until_ms)
@@ -141,6 +145,16 @@ void dl_view_pump(struct dl_view *view)
         dl_chunk_send(view);
 }
 
+/* A chunk without commands: its answer says whether the newer owner is still there. */
+static void look_past_fence(struct dl_view *view, uint64_t now)
+{
+    if (now < view->fenced_look_ms || view->under_way > 0 || !dl_redis_up(view->redis))
+        return;
+    view->fenced_look_ms = now + DL_FENCED_LOOK_MS;
+    view->known = false;
+    dl_chunk_send(view);
+}
+
 void dl_view_publish(struct dl_view *view, int64_t now_ms, const struct dl_view_status *status)
 {
     uint64_t now = dl_view_now(view);
@@ -151,17 +165,21 @@ void dl_view_publish(struct dl_view *view, int64_t now_ms, const struct dl_view_
     view->status = *status;
     snprintf(view->roles, sizeof view->roles, "%s", status->roles ? status->roles : "");
     view->started = true;
-    if (view->fenced)
+    if (view->fenced) {
+        look_past_fence(view, now);
         return;
+    }
     if (view->quota == 0)
         view->quota_since_ms = now;
-    dl_trends_tick(view);
-    dl_refresh_tick(view, elapsed);
+    if (!status->draining) { /* what only time makes due has no end */
+        dl_trends_tick(view);
+        dl_refresh_tick(view, elapsed);
+    }
     view->quota = dl_engine_dirty(view->engine);
     if (!dl_redis_up(view->redis))
         return;
     view->counts.publishes++;
-    view->beat_due = true;
+    view->beat_due = !status->draining;
     dl_view_pump(view);
 }
 

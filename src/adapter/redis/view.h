@@ -27,6 +27,7 @@ enum {
     DL_CHANGED_KEYS_MAX = 1000,   /* of one message */
     DL_CHANGED_BYTES_MAX = 48 * 1024,
     DL_META_MS = 1000,            /* how often */
+    DL_FENCED_LOOK_MS = 5000,
     DL_META_LIFE_MS = 10000,
     DL_VIEW_RETRY_MS_MIN = 100,
     DL_VIEW_RETRY_MS_MAX = 10000,
@@ -129,6 +130,7 @@ struct dl_view {
     bool started;    /* dl_view_publish was called */
     bool closing;
     bool fenced;
+    uint64_t fenced_look_ms; /* when it is tried again whether the other has gone */
     bool republish;  /* Redis may hold anything: write all of it */
     bool known;      /* the owner's key was sent since then, so it must be there */
     bool meta_due, meta_whole, beat_due;

@@ -179,9 +179,13 @@ static const struct {
 
 START_TEST(refused_letters_are_sent_again_in_order)
 {
-    rd_kafka_resp_err_t code = answers[_i].code;
-    rd_kafka_mock_push_request_errors(mock.cluster, 0 /* Produce */, 5, RD_KAFKA_RESP_ERR_NO_ERROR, code, code,
-                                      RD_KAFKA_RESP_ERR_NO_ERROR, code);
+    rd_kafka_resp_err_t code = answers[_i].code, fine = RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_mock_push_request_errors(mock.cluster, 0 /* Produce */, 12, fine, code, code, fine, fine, fine, fine, fine, code, code,
+                                      fine, code);
+    /* Many batches, one at a time: a broker refuses those behind a gap, and the mock does not. */
+    mock.properties[mock.options.property_count++] = (struct dl_kafka_property){"batch.num.messages", "10"};
+    mock.properties[mock.options.property_count++] =
+        (struct dl_kafka_property){"max.in.flight.requests.per.connection", "1"};
     open_letters();
     send_some(400);
     WAIT(20, dl_deadletter_delivered(letters) > 0, POLL);

@@ -199,6 +199,12 @@ static void check_trend(const char *subject, const char *window_text, int window
     dl_text_deinit(&text);
 }
 
+/* Every chunk renews the owner by one SET; the others are trends. */
+static long long trend_writes(void)
+{
+    return calls("set") - calls("eval");
+}
+
 START_TEST(test_trends)
 {
     const int64_t start = T0 / DAY * DAY + HOUR;
@@ -214,17 +220,17 @@ START_TEST(test_trends)
     apply_one(survey("a", 10, DL_ABSENT, start + 1000));
     freeReplyObject(ask("CONFIG RESETSTAT"));
     publish_all();
-    ck_assert_int_eq(calls("set"), 0);
+    ck_assert_int_eq(trend_writes(), 0);
     /* … but when the pane closes. */
     advance(start + MINUTE);
     publish_all();
-    ck_assert_int_eq(calls("set"), 2); /* all and touchpoint:a; the day's panes are 24 minutes long */
+    ck_assert_int_eq(trend_writes(), 2); /* all and touchpoint:a; the day's panes are 24 minutes long */
     check_trend("touchpoint:a", "1h", 0);
     /* A late event changes a closed pane: at once, and only where it is one. */
     freeReplyObject(ask("CONFIG RESETSTAT"));
     apply_one(survey("a", 10, DL_ABSENT, start - 20 * MINUTE));
     publish_all();
-    ck_assert_int_eq(calls("set"), 4);
+    ck_assert_int_eq(trend_writes(), 4);
     check_trend("touchpoint:a", "1h", 0);
     check_trend("all", "1h", 0);
     check_trend("all", "24h", 1);

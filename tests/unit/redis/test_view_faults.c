@@ -363,12 +363,14 @@ static void sweep_with(const char *prefix, const char *lookalike)
 #pragma GCC diagnostic pop
         freeReplyObject(ask("SET %s kept", key));
     }
-    long long lookalikes_before = number("DBSIZE");
+    /* Of the right types, so that only their names tell. */
+    freeReplyObject(ask("SADD %s:subjects:team somebody", prefix));
+    freeReplyObject(ask("ZADD %s:rank:team:all:1h 1 somebody", prefix));
     view_open(5);
     votes(300, 3);
     WAIT_SAID("stale keys in redis were looked for");
     publish_all();
-    (void)lookalikes_before;
+    ck_assert_int_eq(number("SCARD %s:subjects:team", prefix) + number("ZCARD %s:rank:team:all:1h", prefix), 2);
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
         char key[256];
 #pragma GCC diagnostic push
