@@ -32,7 +32,7 @@ static char *write_integer(char *out, int64_t integer)
  * exact binary value. */
 static uint32_t round_share(double share)
 {
-    double product = share * DECIMALS;
+    double product = share * (double)DECIMALS;
     /* What the rounding of the product lost; product + lost is exact. */
     double lost = fma(share, DECIMALS, -product);
     double whole = floor(product);
@@ -102,7 +102,7 @@ bool dl_value_equal(struct dl_value a, struct dl_value b)
     double difference = fabs(a.fraction - b.fraction);
     if (difference <= 0)
         return true;
-    if (difference > 2.0 / DECIMALS) /* two neighbouring texts apart */
+    if (difference > 2.0 / (double)DECIMALS) /* two neighbouring texts apart */
         return false;
     char text[2][DL_VALUE_TEXT_SIZE];
     size_t bytes = dl_value_format(text[0], a);

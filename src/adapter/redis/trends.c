@@ -121,7 +121,7 @@ void dl_refresh_tick(struct dl_view *view, int64_t elapsed_ms)
     dl_engine_counts(view->engine, &counts);
     for (int window = 0; window < view->options.windows; window++) {
         struct dl_walk *walk = &view->refreshes[window];
-        walk->owed += (double)counts.subjects * (double)elapsed_ms * REFRESHES_PER_WINDOW /
+        walk->owed += (double)counts.subjects * (double)elapsed_ms * (double)REFRESHES_PER_WINDOW /
                       (double)view->options.window_ms[window];
         if (walk->owed > (double)counts.subjects)
             walk->owed = (double)counts.subjects; /* once round is enough after a pause */

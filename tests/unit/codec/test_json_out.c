@@ -78,7 +78,7 @@ START_TEST(test_scores)
     counts.count[DL_COUNT_NPS + 3] = 1;
     counts.count[DL_COUNT_NPS + 8] = 2;
     counts.count[DL_COUNT_NPS + 9] = 3;
-    counts.count[DL_COUNT_KANO + DL_KANO_MUST_BE] = 1;
+    counts.count[DL_COUNT_KANO + (int)DL_KANO_MUST_BE] = 1;
     struct dl_scores scores;
     dl_score(&scores, &counts, INT64_C(1700000000123), 3600000, &score_options);
 

@@ -402,7 +402,7 @@ START_TEST(full_at_any_place)
         ck_assert_int_eq(sum.count[DL_COUNT_EVENTS], expected);
         /* Each answer counts in two cells. */
         ck_assert_int_eq(sum.count[DL_COUNT_CONTACTS] + sum.count[DL_COUNT_NPS + 9]
-                             + sum.count[DL_COUNT_KANO + DL_KANO_REVERSE] / 2,
+                             + sum.count[DL_COUNT_KANO + (int)DL_KANO_REVERSE] / 2,
                          expected);
         dl_batch_destroy(batch);
     }

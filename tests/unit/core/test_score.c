@@ -161,9 +161,9 @@ START_TEST(delight_fields)
 END_TEST
 
 #define KANO(m, o, a, i, r, q)                                                                     \
-    COUNTS({DL_COUNT_KANO + DL_KANO_MUST_BE, m}, {DL_COUNT_KANO + DL_KANO_ONE_DIMENSIONAL, o},     \
-           {DL_COUNT_KANO + DL_KANO_ATTRACTIVE, a}, {DL_COUNT_KANO + DL_KANO_INDIFFERENT, i},      \
-           {DL_COUNT_KANO + DL_KANO_REVERSE, r}, {DL_COUNT_KANO + DL_KANO_QUESTIONABLE, q})
+    COUNTS({DL_COUNT_KANO + (int)DL_KANO_MUST_BE, m}, {DL_COUNT_KANO + (int)DL_KANO_ONE_DIMENSIONAL, o},     \
+           {DL_COUNT_KANO + (int)DL_KANO_ATTRACTIVE, a}, {DL_COUNT_KANO + (int)DL_KANO_INDIFFERENT, i},      \
+           {DL_COUNT_KANO + (int)DL_KANO_REVERSE, r}, {DL_COUNT_KANO + (int)DL_KANO_QUESTIONABLE, q})
 
 START_TEST(kano_fields)
 {
