@@ -8,7 +8,7 @@
 
 /* Values longer than DL_LINE_VALUE_MAX are cut with "…"; fields that no longer
  * fit the line are left out. */
-enum { DL_LINE_SIZE = 4096 /* PIPE_BUF */, DL_LINE_VALUE_MAX = 1024, DL_LINE_FIELDS_MAX = 32 };
+enum { DL_LINE_SIZE = 8192, DL_LINE_VALUE_MAX = 1024, DL_LINE_FIELDS_MAX = 32 };
 
 const char *dl_log_level_word(enum dl_note_level level);
 

@@ -4,6 +4,7 @@
 #include "line.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -51,13 +52,13 @@ static void write_stderr(struct dl_log *log, enum dl_note_level level, const cha
                          size_t field_count)
 {
     size_t bytes = dl_line_logfmt(log->line, clock_ms(CLOCK_REALTIME), level, message, fields, field_count);
-    /* A pipe that nobody reads must not stop the threads that count: its lines are lost. Room for PIPE_BUF is
-     * what poll promises of a pipe, and no line is longer. */
-    struct pollfd stream = {.fd = STDERR_FILENO, .events = POLLOUT};
-    if (poll(&stream, 1, STALL_MS) == 0)
-        return;
+    /* A pipe that nobody reads must not stop the threads that count: what it has no room for is lost. Room for
+     * PIPE_BUF is what poll promises of a pipe. */
     for (size_t done = 0; done < bytes;) {
-        ssize_t wrote = write(STDERR_FILENO, log->line + done, bytes - done);
+        struct pollfd stream = {.fd = STDERR_FILENO, .events = POLLOUT};
+        if (poll(&stream, 1, STALL_MS) == 0)
+            return;
+        ssize_t wrote = write(STDERR_FILENO, log->line + done, bytes - done < PIPE_BUF ? bytes - done : PIPE_BUF);
         if (wrote > 0)
             done += (size_t)wrote;
         else if (errno != EINTR)

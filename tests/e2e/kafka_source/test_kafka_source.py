@@ -10,6 +10,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from harness import Broker, Process, Record, poll
 from harness.daemon import program
 
+pytestmark = pytest.mark.release_only  # test_kafka.py takes the adapter through the sanitizers
+
 SASL = {
     "security.protocol": "SASL_PLAINTEXT",
     "sasl.mechanism": "PLAIN",
