@@ -391,6 +391,36 @@ START_TEST(test_reader_sees_whole_hashes)
 }
 END_TEST
 
+/* The reader above may miss the moment; MONITOR does not: nothing comes between a hash's DEL and its HSET. */
+START_TEST(test_whole_hashes_in_one_script)
+{
+    view_open(5);
+    for (int i = 0; i < 50; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "t%d", i);
+        apply_one(survey(name, 9, DL_ABSENT, T0));
+    }
+    redisContext *monitor = server_client(&f.server);
+    freeReplyObject(redisCommand(monitor, "MONITOR"));
+    publish_all();
+    freeReplyObject(ask("ECHO end-of-test"));
+    int whole = 0;
+    bool deleted = false;
+    for (bool end = false; !end;) {
+        redisReply *line;
+        ck_assert_int_eq(redisGetReply(monitor, (void **)&line), REDIS_OK);
+        if (deleted)
+            ck_assert_msg(strstr(line->str, "lua] \"HSET\" \"cx:{"), "%.200s", line->str);
+        deleted = strstr(line->str, "lua] \"DEL\" \"cx:{") != NULL;
+        whole += deleted;
+        end = strstr(line->str, "\"ECHO\" \"end-of-test\"") != NULL;
+        freeReplyObject(line);
+    }
+    ck_assert_int_eq(whole, 2 * 51);
+    redisFree(monitor);
+}
+END_TEST
+
 /* More than the link's buffer and the chunks under way hold: it all gets there, the newest value. */
 START_TEST(test_many)
 {
@@ -449,7 +479,7 @@ int main(void)
     Suite *suite = suite_create("view");
     static const TTest *const *tests[] = {
         &test_first, &test_meta, &test_changed_fields_only, &test_vanish, &test_ranks, &test_trends, &test_expiry,
-        &test_evicted, &test_changed_channel, &test_reader_sees_whole_hashes, &test_many, &test_overload,
+        &test_evicted, &test_changed_channel, &test_reader_sees_whole_hashes, &test_whole_hashes_in_one_script, &test_many, &test_overload,
     };
     TCase *all = tcase_create("view");
     tcase_set_timeout(all, TIMEOUT_S);
