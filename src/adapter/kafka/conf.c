@@ -39,24 +39,27 @@ struct setting {
     const char *key, *value;
 };
 
-/* Unless the user says otherwise. A key that an older librdkafka lacks is left out.
- *
- * 2.0.2 looks at a full queue again only after a second, so the thresholds hold
- * what a second can count: 256 MiB of values or a million records. Later
- * versions take fetch.queue.backoff.ms. The short fetch.wait.max.ms is how soon
- * the end of a partition behind a transaction marker is known. */
+/* Unless the user says otherwise. The short fetch.wait.max.ms is how soon the
+ * end of a partition behind a transaction marker is known. A queued record of
+ * 250 bytes takes about 800 bytes of memory, and what one response unpacks to
+ * comes on top of the thresholds: hence fetch.max.bytes. */
 static const struct setting consumer_defaults[] = {
     {"group.id", "delightd"},
     {"socket.keepalive.enable", "true"},
     {"reconnect.backoff.max.ms", "5000"},
-    {"queued.min.messages", "1000000"},
-    {"queued.max.messages.kbytes", "262144"},
+    {"fetch.max.bytes", "8388608"},
     /* Also the most that a zstd batch may grow to; one that is larger would hold its partition up for ever. */
-    {"receive.message.max.bytes", "1000000000"},
-    {"fetch.queue.backoff.ms", "20"},
+    {"receive.message.max.bytes", "1000001000"},
     {"fetch.wait.max.ms", "200"},
-    {"max.partition.fetch.bytes", "4194304"},
 };
+
+/* How much is read ahead. Up to 2.1 librdkafka looks at a full queue again only
+ * after a second, so that it has to hold what a second can count. */
+static const struct setting queue_defaults[] = {{"queued.min.messages", "100000"},
+                                                {"queued.max.messages.kbytes", "65536"},
+                                                {"fetch.queue.backoff.ms", "10"}};
+static const struct setting queue_defaults_2_1[] = {{"queued.min.messages", "500000"},
+                                                    {"queued.max.messages.kbytes", "131072"}};
 
 static const struct setting consumer_fixed[] = {
     {"isolation.level", "read_committed"}, {"auto.offset.reset", "error"},       {"enable.auto.commit", "false"},
@@ -134,12 +137,28 @@ static enum dl_status set_ours(rd_kafka_conf_t *conf, const struct setting *sett
 {
     for (size_t i = 0; i < count; i++) {
         char reason[DL_KAFKA_ERROR_SIZE] = "";
-        if (rd_kafka_conf_set(conf, settings[i].key, settings[i].value, reason, sizeof reason) == RD_KAFKA_CONF_INVALID) {
+        if (rd_kafka_conf_set(conf, settings[i].key, settings[i].value, reason, sizeof reason) != RD_KAFKA_CONF_OK) {
             (void)snprintf(error, error_size, "%s: %s", settings[i].key, reason);
             return DL_INVALID;
         }
     }
     return DL_OK;
+}
+
+/* librdkafka refuses a fetch.max.bytes below message.max.bytes, which the user
+ * may have raised for the sake of dead letters. */
+static enum dl_status raise_fetch_bytes(rd_kafka_conf_t *conf, const struct dl_kafka_options *options, char *error,
+                                        size_t error_size)
+{
+    char message_bytes[24], fetch_bytes[24];
+    size_t message_size = sizeof message_bytes, fetch_size = sizeof fetch_bytes;
+    if (dl_kafka_conf_value(options, "fetch.max.bytes") ||
+        rd_kafka_conf_get(conf, "message.max.bytes", message_bytes, &message_size) != RD_KAFKA_CONF_OK ||
+        rd_kafka_conf_get(conf, "fetch.max.bytes", fetch_bytes, &fetch_size) != RD_KAFKA_CONF_OK ||
+        strtoll(message_bytes, NULL, 10) <= strtoll(fetch_bytes, NULL, 10))
+        return DL_OK;
+    const struct setting raised = {"fetch.max.bytes", message_bytes};
+    return set_ours(conf, &raised, 1, error, error_size);
 }
 
 enum dl_status dl_kafka_conf_create(const struct dl_kafka_options *options, enum dl_kafka_role role, rd_kafka_conf_t **conf,
@@ -150,11 +169,17 @@ enum dl_status dl_kafka_conf_create(const struct dl_kafka_options *options, enum
     rd_kafka_conf_t *made = rd_kafka_conf_new();
 
     enum dl_status status = set_ours(made, &client_id, 1, error, error_size);
+    if (status == DL_OK && consumer)
+        status = rd_kafka_version() >= 0x02020000
+                     ? set_ours(made, queue_defaults, COUNT(queue_defaults), error, error_size)
+                     : set_ours(made, queue_defaults_2_1, COUNT(queue_defaults_2_1), error, error_size);
     if (status == DL_OK)
         status = consumer ? set_ours(made, consumer_defaults, COUNT(consumer_defaults), error, error_size)
                           : set_ours(made, producer_defaults, COUNT(producer_defaults), error, error_size);
     if (status == DL_OK)
         status = set_user(made, options, error, error_size);
+    if (status == DL_OK && consumer)
+        status = raise_fetch_bytes(made, options, error, error_size);
     if (status == DL_OK)
         status = consumer ? set_ours(made, consumer_fixed, COUNT(consumer_fixed), error, error_size)
                           : set_ours(made, producer_fixed, COUNT(producer_fixed), error, error_size);

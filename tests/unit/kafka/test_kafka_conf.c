@@ -63,6 +63,9 @@ static const struct {
     {"max.in.flight.requests.per.connection", "5", true},
     {"max.in.flight.requests.per.connection", "6", false}, /* not with idempotence */
     {"session.timeout.ms", "1", true},
+    {"message.max.bytes", "9000000", true}, /* more than our fetch.max.bytes */
+    {"message.max.bytes", "1000000000", true},
+    {"message.max.bytes", "1000000001", false},
     {"test.mock.num.brokers", "3", true},
 };
 
