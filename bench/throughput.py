@@ -6,6 +6,7 @@
 Starts a real broker and a real Redis, preloads topics with delight-load, runs the two in turn and prints Markdown. Wall and
 processor seconds are of the whole re-read; for delightd until it says that it has caught up."""
 import argparse
+import itertools
 import statistics
 import subprocess
 import sys
@@ -67,15 +68,18 @@ def throughput(broker, events, rounds):
 
 
 def memory(broker, events, touchpoints):
-    print("\n| touchpoints | subjects | resident memory | per subject | re-read |")
-    print("| --- | --- | --- | --- | --- |")
+    print("\n| touchpoints | subjects | resident memory | per subject | re-read | Redis memory per hash |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for number in touchpoints:
         topic = f"memory-{number}"
         preload(broker, topic, events, number)
         with RedisServer() as redis, tempfile.TemporaryDirectory() as folder:
             wall, _, counted, resident = daemon(broker, redis, topic, folder, ["5m", "1h", "24h", "7d", "30d"])
-            subjects = sum(redis.client().scard(key) for key in redis.client().scan_iter("cx:subjects:*"))
-        print(f"| {number} | {subjects} | {resident / 2**20:.0f} MiB | {resident / subjects / 1024:.1f} KiB | {counted} events in {wall:.1f} s |")
+            client = redis.client()
+            subjects = sum(client.scard(key) for key in client.scan_iter("cx:subjects:*"))
+            hashes = itertools.islice((key for key in client.scan_iter("cx:{*", count=1000) if not key.endswith(":trend")), 500)
+            sizes = [client.memory_usage(key) for key in hashes]
+        print(f"| {number} | {subjects} | {resident / 2**20:.0f} MiB | {resident / subjects / 1024:.1f} KiB | {counted} events in {wall:.1f} s | {statistics.mean(sizes):.0f} bytes |")
 
 
 def main():

@@ -150,7 +150,8 @@ START_TEST(test_ranks)
     const struct dl_event two[] = {survey("b", 10, DL_ABSENT, T0), survey("b", 10, DL_ABSENT, T0)};
     apply(two, 2);
     publish_all();
-    ck_assert_str_eq(look("ZRANGE cx:rank:nps:touchpoint:1h 0 -1 WITHSCORES"), "touchpoint:a 33.333300000000001");
+    ck_assert_str_eq(look("ZRANGE cx:rank:nps:touchpoint:1h 0 -1"), "touchpoint:a");
+    ck_assert_double_eq(strtod(look("ZSCORE cx:rank:nps:touchpoint:1h touchpoint:a"), NULL), 33.3333); /* digits vary by version */
     apply_one(two[0]);
     publish_all();
     ck_assert_str_eq(look("ZREVRANGE cx:rank:nps:touchpoint:24h 0 -1"), "touchpoint:b touchpoint:a");
