@@ -17,7 +17,10 @@ def test_flushall_is_healed(broker, redis_server, topic, tmp_path):
     with Daemon(config, tmp_path) as daemon:
         broker.produce(topic, spread([survey(f"t{n % 50}", channel="app", stage="s", journey="j") for n in range(500)]))
         wait_score(daemon, redis_server, "all", "nps_n", 500)
-        poll(lambda: len(redis_server.client().keys("cx:subjects:*")) >= 10, what="every set")
+        client = redis_server.client()
+        events = {f"touchpoint:t{n}": "10" for n in range(50)} | dict.fromkeys(("all", "stage:s", "journey:j", "journey:j|stage=s"), "500")
+        keys = {f"cx:{{{name}{part}}}:{window}": n for name, n in events.items() for part in ("", "|channel=app") for window in ("5m", "1h", "24h")}
+        poll(lambda: all(client.hget(key, "events") == n for key, n in keys.items()), 30, "every hash", [daemon.log_path])
         before = without_trends(snapshot(redis_server))
         redis_server.client().flushall()
         start = time.monotonic()
