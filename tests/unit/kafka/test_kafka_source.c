@@ -167,23 +167,6 @@ END_TEST
 /* librdkafka 2.8 crashes inside itself when its mock cluster answers for a topic with an error. test_kafka.py has the same
  * against a real broker. */
 #if RD_KAFKA_VERSION < 0x020800ff
-START_TEST(a_refused_topic_is_told_once_and_when_it_is_over)
-{
-    rd_kafka_mock_topic_set_error(mock.cluster, "t", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
-    open_at(INT64_MIN);
-    WAIT(20, mock_notes(&mock, "not allowed to read a topic") == 1, POLL);
-    int64_t until_ms = dl_kafka_now_ms() + 3000;
-    WAIT(20, dl_kafka_now_ms() > until_ms, POLL);
-    ck_assert(!dl_kafka_source_caught_up(source));
-    rd_kafka_mock_topic_set_error(mock.cluster, "t", RD_KAFKA_RESP_ERR_NO_ERROR);
-    WAIT(30, dl_kafka_source_caught_up(source), POLL);
-    ck_assert_int_eq(seen.records, 300);
-    ck_assert_int_eq(mock_notes(&mock, "not allowed to read a topic"), 1);
-    ck_assert_int_eq(mock_notes(&mock, "a topic can be read again"), 1);
-}
-END_TEST
-#endif
-
 START_TEST(a_broker_that_is_down_is_told_once_and_when_it_is_back)
 {
     open_at(INT64_MIN);
@@ -248,7 +231,6 @@ int main(void)
     tcase_add_loop_test(reading, look_ups_are_tried_again, 0, (int)(sizeof passing / sizeof passing[0]));
     tcase_add_loop_test(reading, fetches_are_tried_again, 0, (int)(sizeof passing / sizeof passing[0]));
 #if RD_KAFKA_VERSION < 0x020800ff
-    tcase_add_test(reading, a_refused_topic_is_told_once_and_when_it_is_over);
 #endif
     tcase_add_test(reading, a_broker_that_is_down_is_told_once_and_when_it_is_back);
     tcase_add_test(reading, polls_and_the_end_are_quick_without_a_broker);
