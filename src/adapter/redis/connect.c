@@ -96,14 +96,19 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
     struct dl_redis *redis = lookup->redis;
     redis->lookup = NULL;
     free(lookup);
-    /* The answer may come after its timeout, or after close; then nobody waits for it. */
-    if (redis->state == DL_LINK_RESOLVING && status == 0) {
+    /* An answer after its timeout is as good: asking anew might take as long, for ever. */
+    bool late = redis->state == DL_LINK_WAITING && redis->attempt_fault == DL_FAULT_RESOLVE_SLOW;
+    bool wanted = redis->state == DL_LINK_RESOLVING || late;
+    if (wanted && status == 0) {
+        redis->attempt_fault = DL_FAULT_NONE;
+        redis->state = DL_LINK_WAITING;
+        uv_timer_stop(&redis->timer);
         redis->addresses = redis->next_address = addresses;
         if (!dl_link_connect_next(redis))
             dl_link_fail(redis, DL_FAULT_RESOLVE, "the name has no address");
     } else {
         uv_freeaddrinfo(addresses);
-        if (redis->state == DL_LINK_RESOLVING)
+        if (wanted && !late)
             dl_link_fail(redis, DL_FAULT_RESOLVE, uv_strerror(status));
     }
     dl_link_release(redis);
