@@ -164,9 +164,6 @@ START_TEST(fetches_are_tried_again)
 }
 END_TEST
 
-/* librdkafka 2.8 crashes inside itself when its mock cluster answers for a topic with an error. test_kafka.py has the same
- * against a real broker. */
-#if RD_KAFKA_VERSION < 0x020800ff
 START_TEST(a_broker_that_is_down_is_told_once_and_when_it_is_back)
 {
     open_at(INT64_MIN);
@@ -230,8 +227,6 @@ int main(void)
     tcase_add_test(reading, a_fatal_error_is_survived);
     tcase_add_loop_test(reading, look_ups_are_tried_again, 0, (int)(sizeof passing / sizeof passing[0]));
     tcase_add_loop_test(reading, fetches_are_tried_again, 0, (int)(sizeof passing / sizeof passing[0]));
-#if RD_KAFKA_VERSION < 0x020800ff
-#endif
     tcase_add_test(reading, a_broker_that_is_down_is_told_once_and_when_it_is_back);
     tcase_add_test(reading, polls_and_the_end_are_quick_without_a_broker);
     tcase_add_test(reading, what_librdkafka_refuses_is_invalid);
