@@ -70,6 +70,8 @@ def test_aborted_transactions_do_not_count_and_do_not_hold_the_start_up(broker, 
         producer.begin_transaction()
         for partition in range(4):
             producer.produce(topic, b'{"type":"survey","touchpoint":"t","nps":10}', partition=partition)
+        # librdkafka 2.0.2 fails for good when it aborts what has not reached Kafka 4 yet.
+        assert producer.flush(60) == 0
         (producer.commit_transaction if commit else producer.abort_transaction)(60)
     with Daemon(config_for(broker, redis_server, topic), tmp_path) as daemon:
         daemon.wait_log("caught up")
