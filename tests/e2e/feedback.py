@@ -66,3 +66,23 @@ def snapshot(redis, prefix="cx", without=("as_of",)):
 def dead_letters(broker, topic):
     """(reason, Record) of every dead letter."""
     return [(record.header("__delightd.errors.reason"), record) for record in broker.consume_all(topic)]
+
+
+def wait_same(redis, before, timeout, what, logs=()):
+    """Waits until a snapshot() equals an earlier one; a failure names the first keys that differ.
+
+    as_of is left out: it is the clock at which a hash was last written, and all of them are written again.
+    """
+    now = {}
+
+    def same():
+        now.clear()
+        now.update(snapshot(redis))
+        return now == before
+
+    try:
+        poll(same, timeout, what, logs)
+    except AssertionError as error:
+        differ = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+        first = "\n".join(f"{key}\n  was {before.get(key)}\n  is  {now.get(key)}" for key in differ[:5])
+        raise AssertionError(f"{error}\n{len(differ)} keys differ: {differ[:40]}\n{first}") from None
