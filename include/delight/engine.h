@@ -27,6 +27,7 @@ struct dl_engine_options {
     int segments;
     struct dl_name segment[DL_SEGMENTS_MAX]; /* names; copied */
     int64_t subjects_max, touchpoints_max, stages_max, journeys_max, features_max, segment_values_max;
+    bool keeps_changes;                   /* for dl_engine_take_changes; off, nothing is remembered for it */
 };
 
 struct dl_engine;
@@ -66,6 +67,45 @@ int64_t dl_engine_now(const struct dl_engine *engine); /* INT64_MIN before the f
  * (ingest rejects it before; this bounds the memory). Advance first.
  * DL_MEMORY: part of it may have been counted; the caller stops. */
 DL_MUST_USE enum dl_status dl_engine_apply(struct dl_engine *engine, const struct dl_batch *batch);
+
+/* The same for tallies that come from elsewhere than a batch of this process:
+ * `each` calls on_tally for every tally of `tallies`, as dl_batch_each does.
+ * windows: bit w is set where window w counts them (a window that is new is
+ * filled from what is older than the others' state). Tallies that no such window
+ * holds are late only if every window is meant. */
+#define DL_ALL_WINDOWS UINT32_MAX
+typedef enum dl_status dl_engine_each(const void *tallies, dl_batch_on_tally *on_tally, void *context);
+DL_MUST_USE enum dl_status dl_engine_apply_tallies(struct dl_engine *engine, dl_engine_each *each, const void *tallies,
+                                                   uint32_t windows);
+
+/* ---- State: what a checkpoint keeps, and what is made of it again ---- */
+
+/* A pane's value as it is now. */
+struct dl_engine_pane {
+    struct dl_name subject;       /* full, encoded: "touchpoint:checkout|tier=vip" */
+    int64_t window_ms;
+    int64_t index;                /* floor(time / pane length) */
+    const struct dl_tally *tally; /* NULL: the pane is gone */
+};
+typedef enum dl_status dl_engine_on_pane(void *context, const struct dl_engine_pane *pane);
+
+/* Calls on_pane for panes that have changed, or have left their window, since
+ * they were last taken, each once with its present value; at most `max` (some
+ * more, up to a whole view). DL_EMPTY: none is left. DL_OK: there are more. Any
+ * other status is on_pane's: that pane and those behind it are not taken.
+ * A pane that was never taken and is gone is not mentioned. Between two calls
+ * that make up one checkpoint neither advance nor apply. */
+DL_MUST_USE enum dl_status dl_engine_take_changes(struct dl_engine *engine, size_t max, dl_engine_on_pane *on_pane,
+                                                  void *context);
+size_t dl_engine_changes(const struct dl_engine *engine); /* views and gone panes that wait to be taken; 0: none */
+
+/* Puts a pane back: replaces what it held (tally NULL or empty: removes it). After the first
+ * advance, whose T must be that of the checkpoint. A pane that T has left behind
+ * is passed over. Restored panes count as taken. Caps do not apply.
+ * DL_INVALID: not a subject (or a segment that is not configured), a window that
+ * is not configured, or an index beyond T + 5 min: nothing was changed; the
+ * caller lets the record be deleted (a changed configuration) or says so. */
+DL_MUST_USE enum dl_status dl_engine_restore(struct dl_engine *engine, const struct dl_engine_pane *pane);
 
 /* Subjects: ids are small, stable while the subject lives, and used again.
  * A subject lives while any window holds a pane of it, or while a view of it is

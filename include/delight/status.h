@@ -14,7 +14,9 @@
     X(AWAY, "away", "the other side does not answer; it is retried")   \
     X(REFUSED, "refused", "the other side refused; see the log")       \
     X(STOPPED, "stopped", "stopped on request")                        \
-    X(TIMEOUT, "timeout", "a deadline passed")
+    X(TIMEOUT, "timeout", "a deadline passed")                         \
+    X(FENCED, "fenced", "another process has taken this one's place")  \
+    X(FATAL, "fatal", "a client library gave up; it has to be made anew")
 
 enum dl_status {
 #define DL_STATUS_ENUM(name, text, help) DL_##name,

@@ -26,9 +26,29 @@ DL_MUST_USE enum dl_status dl_kafka_check(const struct dl_kafka_options *options
 /* "2.0.2". */
 const char *dl_kafka_version(void);
 
-/* ---- Source, memory mode: every partition of every topic, assigned by hand ---- */
+/* ---- Source: memory mode, every partition of every topic, assigned by hand;
+ *              kafka mode, what the consumer group gives this process ---- */
 
 struct dl_kafka_source;
+
+/* Kafka mode. The group is kafka.properties group.id. */
+struct dl_kafka_group_options {
+    /* Where a partition goes on whose group has no committed offset: DL_KAFKA_AT_FIRST, or
+     * DL_KAFKA_NOT_KNOWN (asked again later), or an offset. Inside poll. */
+    int64_t (*missing_offset)(void *context, uint16_t topic, int32_t partition);
+    /* Partitions go away. lost: another process may have them already, so what is
+     * not committed is dropped at once. Otherwise: returns when what was read is
+     * committed or dropped. Nothing of them is delivered afterwards; those that
+     * stay or come (back) begin with on_start at their committed offset. Inside poll. */
+    void (*on_revoke)(void *context, bool lost);
+    /* Partitions have come; on_start follows for each. Inside poll. */
+    void (*on_assign)(void *context, size_t partitions);
+    /* Asked about every 500 ms while poll has to wait for an answer in a rebalance: leave. */
+    bool (*give_up)(void *context);
+    void *context;
+};
+#define DL_KAFKA_AT_FIRST INT64_C(-1)
+#define DL_KAFKA_NOT_KNOWN INT64_C(-2)
 
 struct dl_kafka_source_options {
     struct dl_kafka_options kafka;
@@ -37,6 +57,7 @@ struct dl_kafka_source_options {
     int64_t start_ms;         /* read from the first record not older; INT64_MIN: from the beginning */
     int64_t warm_up_records;  /* read so many offsets before that, marked warm_up (dedupe) */
     int64_t retention_ms_min; /* warn when a topic keeps less than this; 0: do not look */
+    const struct dl_kafka_group_options *group; /* NULL: memory mode. Copied. start_ms is not used with it */
 };
 
 struct dl_kafka_header {
@@ -96,6 +117,18 @@ void dl_kafka_source_progress(const struct dl_kafka_source *source, int64_t *rea
 
 size_t dl_kafka_source_partitions(const struct dl_kafka_source *source); /* assigned now */
 
+/* Kafka mode: everything not committed was dropped; every partition goes on at
+ * its committed offset (on_start follows from a later poll). Ingest thread. */
+void dl_kafka_source_rewind(struct dl_kafka_source *source);
+
+/* Who this process is in the group at this moment: goes with the positions into
+ * the transaction that commits them. */
+struct dl_kafka_membership;
+/* NULL: not a member now (generation below 0 or no member id), so nothing may be
+ * committed. Ingest thread; the caller's to destroy, on any thread. */
+struct dl_kafka_membership *dl_kafka_source_membership(struct dl_kafka_source *source);
+void dl_kafka_membership_destroy(struct dl_kafka_membership *membership);
+
 /* ---- Dead letters ---- */
 
 struct dl_deadletter;
@@ -132,3 +165,169 @@ int64_t dl_deadletter_delivered(const struct dl_deadletter *deadletter);
 DL_MUST_USE enum dl_status dl_deadletter_recall(struct dl_deadletter *deadletter, int64_t since_ms, int timeout_ms);
 /* Highest recalled offset of a source partition, -1: none. */
 int64_t dl_deadletter_recalled(const struct dl_deadletter *deadletter, uint16_t topic, int32_t partition);
+
+/* ---- Transactions: what is written is there whole, with the positions, or not at all ---- */
+
+/* A transactional producer. All calls from one thread, which they may hold up:
+ * they wait for Kafka, in steps of at most half a second between which give_up
+ * is asked. */
+struct dl_transactions;
+
+struct dl_transactions_options {
+    struct dl_kafka_options kafka;
+    const char *transactional_id;
+    int timeout_ms;   /* transaction.timeout.ms: readers wait so long for a producer that is gone */
+    const char *name; /* for notes: "batches", "checkpoints" */
+    bool (*give_up)(void *context); /* true: the process is ending */
+    void *context;
+};
+
+/* Connects nowhere yet. DL_INVALID: librdkafka refuses a property; noted. */
+DL_MUST_USE enum dl_status dl_transactions_create(const struct dl_transactions_options *options,
+                                                  struct dl_transactions **transactions);
+/* An open transaction is aborted if that takes less than wait_ms. */
+void dl_transactions_destroy(struct dl_transactions *transactions, int wait_ms);
+
+/* Fences whoever had this transactional.id and ends what he left open. Retries
+ * what can be retried, with backoff, noted once. DL_OK; DL_STOPPED: given up;
+ * DL_FENCED, DL_FATAL: destroy it, create another. */
+DL_MUST_USE enum dl_status dl_transactions_init(struct dl_transactions *transactions);
+
+struct dl_kafka_position {
+    const char *topic;
+    int32_t partition;
+    int64_t next; /* offset of the next record to be read */
+};
+
+struct dl_transaction {
+    /* Produces the records (dl_transactions_produce …). Called again for another
+     * try after an abort: the same records. A status that is not DL_OK aborts
+     * and is returned. */
+    enum dl_status (*fill)(void *context, struct dl_transactions *transactions);
+    /* Between tries and while waiting: the transaction is not wanted any more
+     * (its partitions are gone). NULL: it always is. */
+    bool (*unwanted)(void *context);
+    /* A record was too large for its topic: make it smaller before fill comes
+     * again. false: it cannot be; DL_REFUSED is returned. opaque as given to produce. */
+    bool (*too_large)(void *context, void *opaque);
+    void *context;
+    const struct dl_kafka_position *positions; /* committed with it; 0: none */
+    size_t position_count;
+    const struct dl_kafka_membership *membership;
+};
+
+/* Begins, fills, sends the positions, commits. Retriable errors are tried again,
+ * abortable ones after an abort, both with backoff and noted once, as long as
+ * the transaction is wanted.
+ * DL_OK: committed. DL_STOPPED: unwanted or given up: it is aborted, or will be
+ * by the next init. DL_REFUSED: a record that cannot be made smaller, or not
+ * allowed (retried for ever, noted). DL_FENCED: another producer with this
+ * transactional.id is at work. DL_FATAL: destroy it, create another. */
+DL_MUST_USE enum dl_status dl_transactions_run(struct dl_transactions *transactions, const struct dl_transaction *transaction);
+
+/* Inside fill only. Copies key and value. value NULL: a tombstone. partition -1:
+ * by key. Waits while librdkafka's queue is full. */
+DL_MUST_USE enum dl_status dl_transactions_produce(struct dl_transactions *transactions, const char *topic, int32_t partition,
+                                                   const void *key, size_t key_bytes, const void *value, size_t value_bytes,
+                                                   void *opaque);
+/* Offset of the last record of the transaction that was committed last; -1: not known. */
+int64_t dl_transactions_last_offset(const struct dl_transactions *transactions);
+
+struct dl_transactions_counts { /* any thread */
+    int64_t committed, aborted, retried, fenced;
+};
+void dl_transactions_counts(const struct dl_transactions *transactions, struct dl_transactions_counts *counts);
+
+/* Records that are not events, copied, until a transaction takes them along. */
+struct dl_kafka_letters;
+/* source_topics: a record's topic is an index into these; borrowed. NULL: out of memory. */
+struct dl_kafka_letters *dl_kafka_letters_create(const char *const *source_topics, size_t bytes_max);
+void dl_kafka_letters_destroy(struct dl_kafka_letters *letters);
+/* As dl_deadletter_send. DL_FULL: over bytes_max (one letter always fits). */
+DL_MUST_USE enum dl_status dl_kafka_letters_add(struct dl_kafka_letters *letters, const struct dl_kafka_record *record,
+                                                const char *reason, const char *detail);
+size_t dl_kafka_letters_count(const struct dl_kafka_letters *letters);
+/* Inside fill only. A letter that its topic does not take is cut (in the same
+ * way as dl_deadletter_send's), without the caller's too_large. */
+DL_MUST_USE enum dl_status dl_transactions_produce_letters(struct dl_transactions *transactions, const char *topic,
+                                                           struct dl_kafka_letters *letters);
+
+/* ---- The scorer's side: cx.tallies through the score group, without waiting ---- */
+
+struct dl_tallies;
+
+struct dl_tallies_options {
+    struct dl_kafka_options kafka;
+    const char *topic;    /* one partition */
+    const char *group_id; /* GROUP-score */
+};
+
+/* All from inside dl_tallies_poll. */
+struct dl_tallies_callbacks {
+    /* The partition is this process's. Records come after dl_tallies_begin. */
+    void (*on_owner)(void *context);
+    /* It is not any more; nothing comes from now on. */
+    void (*on_lost)(void *context);
+    void (*on_record)(void *context, int64_t offset, int64_t timestamp_ms, const void *value, size_t bytes);
+    /* Everything before `next` has been delivered; told at the end of the log and now and then. */
+    void (*on_position)(void *context, int64_t next, int64_t end);
+    /* [from, to) is gone from the topic; reading goes on at `to`. */
+    void (*on_loss)(void *context, int64_t from, int64_t to);
+    void *context;
+};
+
+/* Loop thread. DL_INVALID: noted. */
+DL_MUST_USE enum dl_status dl_tallies_create(const struct dl_tallies_options *options, const struct dl_tallies_callbacks *callbacks,
+                                             struct dl_tallies **tallies);
+/* Leaves the group (so that another takes over at once), within about wait_ms. */
+void dl_tallies_destroy(struct dl_tallies *tallies, int wait_ms);
+/* Readable when poll has something to do. */
+int dl_tallies_fd(const struct dl_tallies *tallies);
+/* Never waits. At most `max` records. true: there may be more. Also due every
+ * second or so (timers of its own: positions, making a client anew). */
+bool dl_tallies_poll(struct dl_tallies *tallies, int max);
+/* After on_owner: deliver from `offset` on. Also to go to another offset. */
+void dl_tallies_begin(struct dl_tallies *tallies, int64_t offset);
+/* No records until resumed (the caller is busy with a checkpoint): simply do not call poll. */
+
+/* ---- Reading a log of one partition, waiting: the checkpoint thread's ---- */
+
+struct dl_kafka_log;
+/* DL_INVALID: noted. Committed records only. */
+DL_MUST_USE enum dl_status dl_kafka_log_create(const struct dl_kafka_options *options, const char *topic,
+                                               bool (*give_up)(void *context), void *context, struct dl_kafka_log **log);
+void dl_kafka_log_destroy(struct dl_kafka_log *log);
+/* The first offset, and the end of what is committed. Retries for ever, noted
+ * once. DL_EMPTY: the topic does not exist. DL_REFUSED: it has several
+ * partitions, or may not be read (noted). DL_STOPPED: given up. */
+DL_MUST_USE enum dl_status dl_kafka_log_bounds(struct dl_kafka_log *log, int64_t *first, int64_t *end);
+/* Delivers [from, until) in order and returns when all of it was (transaction
+ * markers have offsets and are not delivered). Stops at a status that is not
+ * DL_OK, and returns it. DL_STOPPED: given up. */
+typedef enum dl_status dl_kafka_log_on_record(void *context, int64_t offset, int64_t timestamp_ms, const void *key,
+                                              size_t key_bytes, const void *value, size_t value_bytes);
+DL_MUST_USE enum dl_status dl_kafka_log_read(struct dl_kafka_log *log, int64_t from, int64_t until,
+                                             dl_kafka_log_on_record *on_record, void *context);
+
+/* ---- Topics: `delightd topics` ---- */
+
+struct dl_kafka_topic_wish {
+    const char *name;
+    int partitions;          /* 0: any number; to create: the broker's default */
+    bool exact;              /* not more than `partitions` either */
+    int replication;         /* to create: -1: the broker's default */
+    const struct dl_kafka_property *configs; /* wanted values, as cleanup.policy */
+    size_t config_count;
+};
+/* Calls on_fault with a sentence for each thing that is not as wished: the topic
+ * is missing, has other partitions, another cleanup.policy; retention.ms is
+ * compared as "at least". DL_OK: asked (see faults). DL_AWAY, DL_REFUSED: error says why. */
+typedef void dl_kafka_on_topic_fault(void *context, const char *topic, const char *sentence);
+DL_MUST_USE enum dl_status dl_kafka_topics_check(const struct dl_kafka_options *options, const struct dl_kafka_topic_wish *wishes,
+                                                 size_t count, int timeout_ms, dl_kafka_on_topic_fault *on_fault, void *context,
+                                                 char *error, size_t error_size);
+/* Creates those that are missing. on_created for each; existing ones are left as they are. */
+typedef void dl_kafka_on_topic_created(void *context, const char *topic);
+DL_MUST_USE enum dl_status dl_kafka_topics_create(const struct dl_kafka_options *options, const struct dl_kafka_topic_wish *wishes,
+                                                  size_t count, int timeout_ms, dl_kafka_on_topic_created *on_created,
+                                                  void *context, char *error, size_t error_size);
