@@ -35,10 +35,16 @@ void dl_config_add_error(const struct dl_config *config, struct dl_config_errors
 /* True: *sentence says what is wrong. */
 typedef bool check_combination(const struct dl_config *config, char *sentence, size_t size);
 
-static bool durability(const struct dl_config *config, char *sentence, size_t size)
+static bool roles(const struct dl_config *config, char *sentence, size_t size)
 {
-    snprintf(sentence, size, "durability: kafka is not built into this version yet; expected memory");
-    return config->durability == DL_DURABILITY_KAFKA;
+    snprintf(sentence, size, "roles: with durability: memory one process does all of it; expected [ingest, score]");
+    return config->durability == DL_DURABILITY_MEMORY && config->roles.count < 2;
+}
+
+static bool two_roles(const struct dl_config *config, char *sentence, size_t size)
+{
+    snprintf(sentence, size, "roles: %s stands twice", config->roles.item[0]);
+    return config->roles.count == 2 && strcmp(config->roles.item[0], config->roles.item[1]) == 0;
 }
 
 static bool scale_known(int64_t max)
@@ -155,7 +161,8 @@ static const struct {
     bool warning;
     check_combination *check;
 } combinations[] = {
-    {"durability", false, durability},
+    {"roles", false, roles},
+    {"roles", false, two_roles},
     {"scales.csat_max", false, csat_max},
     {"scales.csat_top", false, csat_top},
     {"kafka.topics", false, topics},

@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 enum dl_durability { DL_DURABILITY_MEMORY, DL_DURABILITY_KAFKA };
+enum dl_on_data_loss { DL_ON_DATA_LOSS_STOP, DL_ON_DATA_LOSS_CONTINUE };
 /* In the order of enum dl_log_target, which an adapter must not know. */
 enum dl_config_log_target { DL_CONFIG_LOG_AUTO, DL_CONFIG_LOG_STDERR, DL_CONFIG_LOG_JOURNAL };
 
@@ -68,6 +69,7 @@ struct dl_config {
         struct dl_config_strings topics;
         char *dead_letter_topic; /* "": none */
         char *tallies_topic, *state_topic;
+        int64_t record_version; /* of the records written to these two */
         struct dl_config_properties properties;       /* as configured */
         struct dl_config_properties properties_files; /* key, file that holds the value */
         /* What librdkafka gets: both of the above, files read. Filled in by
@@ -83,6 +85,9 @@ struct dl_config {
         int64_t buffer_bytes;
     } redis;
     int durability; /* enum dl_durability */
+    struct dl_config_strings roles; /* "ingest", "score" */
+    int64_t checkpoint_interval_ms;
+    int on_data_loss; /* enum dl_on_data_loss */
     int clock;      /* enum dl_clock_mode */
     struct dl_config_durations windows; /* 1..DL_WINDOWS_MAX, as ordered in the file, no two the same */
     struct dl_config_strings segments;  /* 0..DL_SEGMENTS_MAX */

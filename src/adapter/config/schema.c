@@ -54,6 +54,11 @@ static const char *check_segment(const char *text)
     return made_of(text, "_.-") ? NULL : "letters, digits, _ . and -";
 }
 
+static const char *check_role(const char *text)
+{
+    return strcmp(text, "ingest") == 0 || strcmp(text, "score") == 0 ? NULL : "ingest or score";
+}
+
 static const char *check_property(const char *key)
 {
     static const char *const owned[] = {"isolation.level", "auto.offset.reset", "transactional.id", "group.protocol"};
@@ -69,6 +74,7 @@ static const char *const level_words[] = {"error", "warning", "notice", "info", 
 static const char *const target_words[] = {"auto", "stderr", "journal", NULL};
 static const char *const durability_words[] = {"memory", "kafka", NULL};
 static const char *const clock_words[] = {"wall", "event", NULL};
+static const char *const loss_words[] = {"stop", "continue", NULL};
 static const char *const unknown_words[] = {"accept", "other", "deadletter", NULL};
 
 /* ---- The rows ---- */
@@ -94,7 +100,10 @@ const struct dl_option dl_options[] = {
     {"kafka.tallies_topic", DL_OPTION_TEXT, AT(kafka.tallies_topic), 1, 249, .fallback = "cx.tallies", .check = check_topic,
      .help = "Topic of counted batches, exactly one partition (durability kafka)."},
     {"kafka.state_topic", DL_OPTION_TEXT, AT(kafka.state_topic), 1, 249, .fallback = "cx.state", .check = check_topic,
-     .help = "Compacted topic of checkpoints (durability kafka)."},
+     .help = "Compacted topic of checkpoints, exactly one partition (durability kafka)."},
+    {"kafka.record_version", DL_OPTION_INTEGER, AT(kafka.record_version), 1, 2, .fallback = "2",
+     .help = "Version of the records written to tallies_topic and state_topic; this delightd reads 1 and 2. To upgrade while running: "
+             "new version with the old number everywhere, scorers first, then the new number."},
     {"kafka.properties", DL_OPTION_PROPERTIES, AT(kafka.properties), 0, 65536, 0, 256, .fallback = "{}", .flags = DL_OPTION_SECRET,
      .check = check_property,
      .help = "Passed to librdkafka as they are; bootstrap.servers is required to run. Refused, because delightd owns them: "
@@ -125,7 +134,16 @@ const struct dl_option dl_options[] = {
      .help = "Most that may be unsent or unanswered; beyond it changes wait, the newest value of each key."},
 
     {"durability", DL_OPTION_WORD, AT(durability), .words = durability_words, .fallback = "memory",
-     .help = "memory: the topic is re-read at start. kafka: counted batches and checkpoints are kept in Kafka (not in this version yet)."},
+     .help = "memory: the topic is re-read at start; one process. kafka: counted batches and checkpoints are kept in Kafka, exactly once; any "
+             "number of processes with one group.id."},
+    {"roles", DL_OPTION_TEXTS, AT(roles), 1, 16, 1, 2, .fallback = "[ingest, score]", .check = check_role,
+     .help = "What this process does (durability kafka): ingest counts events, score keeps the windows and writes Redis; of all that "
+             "may score, one does and the others stand by."},
+    {"checkpoint_interval", DL_OPTION_DURATION, AT(checkpoint_interval_ms), 100, 10 * MINUTE, .fallback = "5s", .flags = DL_OPTION_RELOADABLE,
+     .help = "How often the windows are saved to kafka.state_topic (durability kafka). A scorer that takes over counts again what came since."},
+    {"on_data_loss", DL_OPTION_WORD, AT(on_data_loss), .words = loss_words, .fallback = "stop", .flags = DL_OPTION_RELOADABLE,
+     .help = "When records are gone before they were counted (durability kafka; retention, a topic truncated or made anew, unreadable "
+             "records). stop: leave with an alarm. continue: alarm, count what is lost, go on. Memory mode always goes on."},
     {"clock", DL_OPTION_WORD, AT(clock), .words = clock_words, .fallback = "wall",
      .help = "What windows end at. wall: now. event: the newest event's time, for replays and tests."},
     {"windows", DL_OPTION_DURATIONS, AT(windows), MINUTE, 400 * DAY, 1, DL_WINDOWS_MAX, .fallback = "[5m, 1h, 24h, 7d, 30d]",
