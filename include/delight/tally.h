@@ -43,9 +43,9 @@ DL_MUST_USE enum dl_status dl_tally_pack(struct dl_tally *tally, const struct dl
 /* Value of one counter; 0 where it is not there. */
 int64_t dl_tally_get(const struct dl_tally *tally, uint16_t counter);
 
-/* The packed form in foreign bytes, as it travels and is stored. */
-/* Whether bytes are a packed tally (ids ascend and exist, no value is 0, every
+/* The packed form in foreign bytes, as it travels and is stored.
+ * Whether bytes are a packed tally (ids ascend and exist, no value is 0, every
  * varint is whole and in its shortest form). Foreign bytes must pass this first. */
 bool dl_tally_valid(const unsigned char *data, size_t bytes);
-/* Takes a copy of a valid packed form. DL_MEMORY: tally is unchanged. */
+/* Takes a copy of a valid packed form; data is not the tally's own. DL_MEMORY: tally is unchanged. */
 DL_MUST_USE enum dl_status dl_tally_set_packed(struct dl_tally *tally, const unsigned char *data, size_t bytes);

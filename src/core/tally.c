@@ -205,3 +205,44 @@ int64_t dl_tally_get(const struct dl_tally *tally, uint16_t counter)
         reader_next(&reader);
     return reader.counter == counter ? reader.value : 0;
 }
+
+/* Foreign bytes: nothing is believed. */
+
+/* One varint in its shortest form, of at most 64 bits. */
+static bool take_varint(const unsigned char **at, const unsigned char *end, uint64_t *number)
+{
+    *number = 0;
+    for (int shift = 0; *at < end && shift < 64; shift += 7) {
+        unsigned char byte = *(*at)++;
+        if (shift == 63 && byte > 1)
+            return false; /* beyond 64 bits, or longer */
+        *number |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80)
+            return byte != 0 || shift == 0;
+    }
+    return false;
+}
+
+bool dl_tally_valid(const unsigned char *data, size_t bytes)
+{
+    if (bytes == 0)
+        return true;
+    const unsigned char *at = data;
+    const unsigned char *end = data + bytes;
+    uint64_t counter = 0; /* the first that may come next */
+    while (at < end) {
+        uint64_t step, value;
+        if (!take_varint(&at, end, &step) || step >= DL_COUNTERS - counter)
+            return false;
+        if (!take_varint(&at, end, &value) || value == 0)
+            return false;
+        counter += step + 1;
+    }
+    return true;
+}
+
+enum dl_status dl_tally_set_packed(struct dl_tally *tally, const unsigned char *data, size_t bytes)
+{
+    DL_ASSERT(bytes <= PACKED_BYTES_MAX);
+    return keep(tally, data, bytes);
+}

@@ -324,11 +324,13 @@ START_TEST(without_memory_nothing_changes)
     enum dl_status copied = dl_tally_copy(&tally, &more);
     enum dl_status packed = dl_tally_pack(&tally, &many);
     enum dl_status first = dl_tally_add(&empty, &more, -1);
+    enum dl_status set = dl_tally_set_packed(&tally, more.data, more.bytes);
     realloc_fails = false;
     ck_assert_int_eq(added, DL_MEMORY);
     ck_assert_int_eq(copied, DL_MEMORY);
     ck_assert_int_eq(packed, DL_MEMORY);
     ck_assert_int_eq(first, DL_MEMORY);
+    ck_assert_int_eq(set, DL_MEMORY);
     ck_assert_ptr_null(empty.data);
     check_tally(&tally, &before);
     /* Shrinking needs none: the old block is enough. */
@@ -385,6 +387,88 @@ START_TEST(broken_bytes_abort)
 }
 END_TEST
 
+/* Bytes of their own size, for the sanitizer. */
+static bool is_valid(const void *data, size_t bytes)
+{
+    unsigned char *copy = malloc(bytes + (bytes == 0));
+    ck_assert_ptr_nonnull(copy);
+    memcpy(copy, data, bytes);
+    bool valid = dl_tally_valid(copy, bytes);
+    free(copy);
+    return valid;
+}
+
+START_TEST(foreign_bytes_are_checked)
+{
+    static const struct {
+        const char *data;
+        size_t bytes;
+        bool valid;
+    } rows[] = {
+        {"", 0, true},                                                    /* the empty tally */
+        {"\x00\x02", 2, true},
+        {"\x00\x01\x00\x01", 4, true},
+        {"\x00\x00", 2, false},                                           /* a counter that is 0 */
+        {"\x00\x02\x00\x00", 4, false},
+        {"\x00", 1, false},                                               /* no value */
+        {"\x00\x02\x00", 3, false},
+        {"\x80", 1, false},                                               /* ends within a varint */
+        {"\x00\x80", 2, false},
+        {"\x7f\x02", 2, true},
+        {"\xff\x00\x02", 3, false},                                       /* not the shortest form */
+        {"\x80\x00\x02", 3, false},
+        {"\x00\x82\x00", 3, false},
+        {"\x00\x82\x80\x00", 4, false},
+        {"\x00\x80\x01", 3, true},
+        {"\xdd\x03\x02", 3, true},                                        /* the last counter */
+        {"\xde\x03\x02", 3, false},                                       /* one past it */
+        {"\xdc\x03\x02\x00\x02", 5, true},
+        {"\xdd\x03\x02\x00\x02", 5, false},
+        {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x02", 11, false},      /* a step that would wrap */
+        {"\x00\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x02", 13, false},
+        {"\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11, true},       /* 64 bits */
+        {"\x00\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", 11, true},
+        {"\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 11, false},      /* 65 */
+        {"\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x03", 11, false},
+        {"\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00", 11, false},
+        {"\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12, false},  /* eleven bytes */
+        {"\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x81\x00", 12, false},
+    };
+    ck_assert_int_eq(DL_COUNTERS, 478); /* which 0xdd 0x03 is one less than */
+    ck_assert(dl_tally_valid(NULL, 0));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        ck_assert_msg(is_valid(rows[i].data, rows[i].bytes) == rows[i].valid, "row %zu", i);
+}
+END_TEST
+
+/* What is packed is valid and comes back; what is valid is what is packed of it. */
+START_TEST(packed_bytes_come_back)
+{
+    uint64_t random = (uint64_t)_i + 1;
+    struct dl_tally tally = {.data = NULL}, back = {.data = NULL};
+    int mutants = 0;
+    for (int step = 0; step < 2000; step++) {
+        struct dl_counts counts = random_counts(&random);
+        ck_assert_int_eq(dl_tally_pack(&tally, &counts), DL_OK);
+        ck_assert(is_valid(tally.data, tally.bytes));
+        ck_assert_int_eq(dl_tally_set_packed(&back, tally.data, tally.bytes), DL_OK);
+        check_tally(&back, &counts);
+        size_t bytes = next_random(&random) % 4 == 0 ? next_random(&random) % tally.bytes : tally.bytes;
+        tally.data[next_random(&random) % tally.bytes] = (unsigned char)next_random(&random);
+        if (!is_valid(tally.data, bytes))
+            continue;
+        mutants++;
+        ck_assert_int_eq(dl_tally_set_packed(&back, tally.data, bytes), DL_OK);
+        struct dl_counts meant = counts_of(&back);
+        check_tally(&back, &meant);
+    }
+    ck_assert_int_gt(mutants, 100);
+    ck_assert_int_eq(dl_tally_set_packed(&back, NULL, 0), DL_OK);
+    ck_assert_ptr_null(back.data);
+    dl_tally_deinit(&tally);
+}
+END_TEST
+
 START_TEST(itself_is_no_other)
 {
     struct dl_tally tally = {.data = NULL};
@@ -410,6 +494,8 @@ int main(void)
 #if OWN_REALLOC
     tcase_add_test(form, without_memory_nothing_changes);
 #endif
+    tcase_add_test(form, foreign_bytes_are_checked);
+    tcase_add_loop_test(form, packed_bytes_come_back, 0, 4);
     suite_add_tcase(suite, form);
     TCase *promises = tcase_create("promises");
     tcase_add_loop_test(promises, overflow_wraps_and_heals, 0, 2);
