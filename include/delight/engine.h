@@ -71,8 +71,8 @@ DL_MUST_USE enum dl_status dl_engine_apply(struct dl_engine *engine, const struc
 /* The same for tallies that come from elsewhere than a batch of this process:
  * `each` calls on_tally for every tally of `tallies`, as dl_batch_each does.
  * windows: bit w is set where window w counts them (a window that is new is
- * filled from what is older than the others' state). Tallies that no such window
- * holds are late only if every window is meant. */
+ * filled from what is older than the others' state). Late and ahead are counted
+ * only if every window is meant. */
 #define DL_ALL_WINDOWS UINT32_MAX
 typedef enum dl_status dl_engine_each(const void *tallies, dl_batch_on_tally *on_tally, void *context);
 DL_MUST_USE enum dl_status dl_engine_apply_tallies(struct dl_engine *engine, dl_engine_each *each, const void *tallies,

@@ -68,11 +68,22 @@ int64_t dl_engine_now(const struct dl_engine *engine)
     return engine->windows.now_ms;
 }
 
+static enum dl_status each_of_batch(const void *tallies, dl_batch_on_tally *on_tally, void *context)
+{
+    return dl_batch_each(tallies, on_tally, context);
+}
+
 enum dl_status dl_engine_apply(struct dl_engine *engine, const struct dl_batch *batch)
+{
+    return dl_engine_apply_tallies(engine, each_of_batch, batch, DL_ALL_WINDOWS);
+}
+
+enum dl_status dl_engine_apply_tallies(struct dl_engine *engine, dl_engine_each *each, const void *tallies,
+                                       uint32_t windows)
 {
     DL_ASSERT(engine->windows.now_ms != INT64_MIN);
     dl_registry_sweep(&engine->windows.registry);
-    return dl_fanout_apply(&engine->fanout, &engine->windows, batch);
+    return dl_fanout_apply(&engine->fanout, &engine->windows, each, tallies, windows);
 }
 
 int64_t dl_engine_next_subject(const struct dl_engine *engine, int64_t id)

@@ -17,6 +17,9 @@ enum {
 struct apply {
     struct dl_fanout *fanout;
     struct dl_windows *windows;
+    uint32_t mask;        /* of the windows that count */
+    bool all;             /* every window does */
+    int64_t oldest_s;     /* first second that one of them still holds */
     uint32_t cell_number; /* whose subjects these are; UINT32_MAX: none yet */
     struct dl_resolved resolved;
 };
@@ -304,7 +307,8 @@ static enum dl_status add_to_windows(struct apply *apply, uint32_t subject)
     fanout->all_merged = false;
     enum dl_status status = list_seconds(fanout, apply->windows->registry.subjects[subject]);
     for (int w = 0; w < apply->windows->count && status == DL_OK; w++)
-        status = add_to_window(apply, subject, w);
+        if (apply->mask >> w & 1)
+            status = add_to_window(apply, subject, w);
     fanout->packed_bytes = packed_bytes;
     return status;
 }
@@ -335,9 +339,10 @@ static enum dl_status on_tally(void *context, const struct dl_batch_tally *tally
 {
     struct apply *apply = context;
     struct dl_fanout *fanout = apply->fanout;
-    /* An event with Kano answers is late once, not once more per feature. */
-    int64_t events = tally->cell->feature.bytes == 0 ? tally->events : 0;
-    if (tally->second < apply->windows->oldest_s) {
+    /* An event with Kano answers is late once, not once more per feature; and what
+     * comes again for some windows was late before, if it was. */
+    int64_t events = apply->all && tally->cell->feature.bytes == 0 ? tally->events : 0;
+    if (tally->second < apply->oldest_s) {
         fanout->late += events;
         return DL_OK;
     }
@@ -363,10 +368,13 @@ static enum dl_status on_tally(void *context, const struct dl_batch_tally *tally
     return status;
 }
 
-enum dl_status dl_fanout_apply(struct dl_fanout *fanout, struct dl_windows *windows, const struct dl_batch *batch)
+enum dl_status dl_fanout_apply(struct dl_fanout *fanout, struct dl_windows *windows, dl_engine_each *each,
+                               const void *tallies, uint32_t mask)
 {
-    struct apply apply = {.fanout = fanout, .windows = windows, .cell_number = UINT32_MAX};
-    enum dl_status status = dl_batch_each(batch, on_tally, &apply);
+    const uint32_t every = (UINT32_C(1) << windows->count) - 1;
+    struct apply apply = {.fanout = fanout, .windows = windows, .mask = mask & every, .all = (mask & every) == every,
+                          .oldest_s = dl_windows_oldest_s(windows, mask), .cell_number = UINT32_MAX};
+    enum dl_status status = each(tallies, on_tally, &apply);
     if (status == DL_OK)
         status = flush(&apply);
     if (dl_fanout_bytes(fanout) > KEEP_BYTES)

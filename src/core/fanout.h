@@ -51,6 +51,7 @@ void dl_fanout_deinit(struct dl_fanout *fanout);
 /* Bytes of scratch memory that are held between batches. */
 int64_t dl_fanout_bytes(const struct dl_fanout *fanout);
 
-/* DL_MEMORY: part of the batch has been counted. */
-DL_MUST_USE enum dl_status dl_fanout_apply(struct dl_fanout *fanout, struct dl_windows *windows,
-                                           const struct dl_batch *batch);
+/* Counts what `each` tells of `tallies` in the windows whose bit is set.
+ * DL_MEMORY: part of it has been counted. */
+DL_MUST_USE enum dl_status dl_fanout_apply(struct dl_fanout *fanout, struct dl_windows *windows, dl_engine_each *each,
+                                           const void *tallies, uint32_t mask);

@@ -304,19 +304,6 @@ static enum dl_status advance_window(struct dl_windows *windows, int w, int64_t 
     return DL_OK;
 }
 
-/* Seconds that lie in any window, and how far ahead they may be. */
-static void set_bounds(struct dl_windows *windows)
-{
-    windows->oldest_s = INT64_MAX;
-    for (int w = 0; w < windows->count; w++) {
-        const struct dl_window *window = &windows->window[w];
-        int64_t oldest_s = (window->newest - DL_PANES + 1) * window->pane_s;
-        if (oldest_s < windows->oldest_s)
-            windows->oldest_s = oldest_s;
-    }
-    windows->newest_s = dl_floor_div(windows->now_ms + DL_FUTURE_MS, 1000);
-}
-
 enum dl_status dl_windows_advance(struct dl_windows *windows, int64_t now_ms)
 {
     DL_ASSERT(now_ms >= windows->now_ms);
@@ -332,8 +319,20 @@ enum dl_status dl_windows_advance(struct dl_windows *windows, int64_t now_ms)
         }
     }
     windows->now_ms = now_ms;
-    set_bounds(windows);
+    windows->newest_s = dl_floor_div(now_ms + DL_FUTURE_MS, 1000);
     return DL_OK;
+}
+
+int64_t dl_windows_oldest_s(const struct dl_windows *windows, uint32_t mask)
+{
+    int64_t first_s = INT64_MAX;
+    for (int w = 0; w < windows->count; w++) {
+        const struct dl_window *window = &windows->window[w];
+        int64_t oldest_s = (window->newest - DL_PANES + 1) * window->pane_s;
+        if (mask >> w & 1 && oldest_s < first_s)
+            first_s = oldest_s;
+    }
+    return first_s;
 }
 
 /* Life */

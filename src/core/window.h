@@ -29,7 +29,6 @@ struct dl_windows {
     int count;
     struct dl_window window[DL_WINDOWS_MAX];
     int64_t now_ms;      /* T; INT64_MIN before the first advance */
-    int64_t oldest_s;    /* first second that any window still holds */
     int64_t newest_s;    /* last second that is not too far ahead */
     uint32_t dirty_first, dirty_last;
     size_t dirty;
@@ -48,6 +47,9 @@ void dl_windows_deinit(struct dl_windows *windows);
 /* Moves T to now_ms, not before where it is (asserted). DL_MEMORY: some views
  * have moved and others have not. */
 DL_MUST_USE enum dl_status dl_windows_advance(struct dl_windows *windows, int64_t now_ms);
+
+/* First second that any window of the mask still holds; INT64_MAX: it has none. */
+int64_t dl_windows_oldest_s(const struct dl_windows *windows, uint32_t mask);
 
 /* Adds to the pane at index, which lies in the window or waits for T. A pane
  * stays even if all in it cancels out, until T has passed it: so the calendar has
