@@ -91,25 +91,31 @@ typedef enum dl_status dl_engine_on_pane(void *context, const struct dl_engine_p
 
 /* Calls on_pane for panes that have changed, or have left their window, since
  * they were last taken, each once with its present value; at most `max` (some
- * more, up to a whole view). DL_EMPTY: none is left. DL_OK: there are more. Any
- * other status is on_pane's: that pane and those behind it are not taken.
- * A pane that was never taken and is gone is not mentioned. Between two calls
- * that make up one checkpoint neither advance nor apply. */
+ * more, up to a whole view; max >= 1). DL_EMPTY: none is left. DL_OK: there are
+ * more. Any other status is on_pane's: that pane and those behind it are not taken.
+ * A pane in which all has cancelled out is told of as gone. A pane that was never
+ * taken and is gone is not mentioned. Between two calls that make up one
+ * checkpoint neither advance nor apply. */
 DL_MUST_USE enum dl_status dl_engine_take_changes(struct dl_engine *engine, size_t max, dl_engine_on_pane *on_pane,
                                                   void *context);
 size_t dl_engine_changes(const struct dl_engine *engine); /* views and gone panes that wait to be taken; 0: none */
 
-/* Puts a pane back: replaces what it held (tally NULL or empty: removes it). After the first
- * advance, whose T must be that of the checkpoint. A pane that T has left behind
- * is passed over. Restored panes count as taken. Caps do not apply.
+/* Puts a pane back: replaces what it held (tally NULL or empty: removes it). After
+ * the first advance, whose T must be that of the checkpoint. A pane that T has left
+ * behind is passed over. Restored panes count as taken. Caps do not apply, but what
+ * was restored counts towards them.
  * DL_INVALID: not a subject (or a segment that is not configured), a window that
  * is not configured, or an index beyond T + 5 min: nothing was changed; the
- * caller lets the record be deleted (a changed configuration) or says so. */
+ * caller lets the record be deleted (a changed configuration) or says so.
+ * DL_MEMORY: the caller stops. */
 DL_MUST_USE enum dl_status dl_engine_restore(struct dl_engine *engine, const struct dl_engine_pane *pane);
 
+/* What dl_engine_counts tells as oldest_ms goes on from here. */
+void dl_engine_set_oldest(struct dl_engine *engine, int64_t oldest_ms);
+
 /* Subjects: ids are small, stable while the subject lives, and used again.
- * A subject lives while any window holds a pane of it, or while a view of it is
- * dirty or published (see below). It is freed by dl_engine_advance or
+ * A subject lives while any window holds a pane of it, while a view of it is
+ * dirty or published (see below), or while a change of it waits to be taken. It is freed by dl_engine_advance or
  * dl_engine_apply only: between them ids and names stay valid.
  * dl_engine_next_subject: the first live id >= id, or -1. */
 int64_t dl_engine_next_subject(const struct dl_engine *engine, int64_t id);

@@ -1,6 +1,7 @@
 #include <delight/engine.h>
 
 #include "fanout.h"
+#include "restore.h"
 
 #include <stdlib.h>
 
@@ -86,6 +87,43 @@ enum dl_status dl_engine_apply_tallies(struct dl_engine *engine, dl_engine_each 
     return dl_fanout_apply(&engine->fanout, &engine->windows, each, tallies, windows);
 }
 
+enum dl_status dl_engine_take_changes(struct dl_engine *engine, size_t max, dl_engine_on_pane *on_pane, void *context)
+{
+    return dl_changes_take(&engine->windows, max, on_pane, context);
+}
+
+size_t dl_engine_changes(const struct dl_engine *engine)
+{
+    return engine->windows.queue[DL_QUEUE_CHANGED].views + engine->windows.gone_count;
+}
+
+enum dl_status dl_engine_restore(struct dl_engine *engine, const struct dl_engine_pane *pane)
+{
+    static const struct dl_tally nothing;
+    struct dl_windows *windows = &engine->windows;
+    DL_ASSERT(windows->now_ms != INT64_MIN);
+    const struct dl_tally *tally = pane->tally == NULL ? &nothing : pane->tally;
+    int w = 0;
+    while (w < windows->count && windows->window[w].pane_s * DL_PANES * 1000 != pane->window_ms)
+        w++;
+    if (w == windows->count || pane->index > dl_floor_div(windows->newest_s, windows->window[w].pane_s))
+        return DL_INVALID;
+    struct dl_subject_parts parts;
+    int64_t known = dl_engine_find(engine, pane->subject.data, pane->subject.bytes);
+    if (known < 0 && !dl_subject_parse(&windows->registry, pane->subject, &parts))
+        return DL_INVALID;
+    if (pane->index <= windows->window[w].newest - DL_PANES || (known < 0 && dl_tally_empty(tally)))
+        return DL_OK;
+    uint32_t id = (uint32_t)known;
+    enum dl_status status = known >= 0 ? DL_OK : dl_subject_restore(&windows->registry, &parts, &id);
+    return status == DL_OK ? dl_windows_restore_pane(windows, id, w, pane->index, tally) : status;
+}
+
+void dl_engine_set_oldest(struct dl_engine *engine, int64_t oldest_ms)
+{
+    engine->fanout.oldest_s = oldest_ms == INT64_MAX ? INT64_MAX : dl_floor_div(oldest_ms, 1000);
+}
+
 int64_t dl_engine_next_subject(const struct dl_engine *engine, int64_t id)
 {
     const struct dl_registry *registry = &engine->windows.registry;
@@ -142,8 +180,9 @@ int64_t dl_engine_pane_start(const struct dl_engine *engine, int window, int ind
 enum dl_status dl_engine_take_dirty(struct dl_engine *engine, int64_t *id, int *window)
 {
     uint32_t subject;
-    if (!dl_windows_take_dirty(&engine->windows, &subject, window))
+    if (!dl_windows_first(&engine->windows, DL_QUEUE_DIRTY, &subject, window))
         return DL_EMPTY;
+    dl_windows_dequeue(&engine->windows, DL_QUEUE_DIRTY);
     *id = subject;
     return DL_OK;
 }
@@ -151,7 +190,7 @@ enum dl_status dl_engine_take_dirty(struct dl_engine *engine, int64_t *id, int *
 void dl_engine_mark_dirty(struct dl_engine *engine, int64_t id, int window)
 {
     DL_ASSERT(view_of(engine, id, window) != NULL);
-    dl_windows_mark_dirty(&engine->windows, (uint32_t)id, window);
+    dl_windows_enqueue(&engine->windows, DL_QUEUE_DIRTY, (uint32_t)id, window);
 }
 
 void dl_engine_mark_all_dirty(struct dl_engine *engine)
@@ -160,13 +199,13 @@ void dl_engine_mark_all_dirty(struct dl_engine *engine)
         for (int w = 0; w < engine->windows.count; w++) {
             const struct dl_view *view = view_of(engine, id, w);
             if (!dl_tally_empty(&view->total) || !dl_tally_empty(&view->published))
-                dl_windows_mark_dirty(&engine->windows, (uint32_t)id, w);
+                dl_engine_mark_dirty(engine, id, w);
         }
 }
 
 size_t dl_engine_dirty(const struct dl_engine *engine)
 {
-    return engine->windows.dirty;
+    return engine->windows.queue[DL_QUEUE_DIRTY].views;
 }
 
 const struct dl_tally *dl_engine_published(const struct dl_engine *engine, int64_t id, int window)
@@ -198,8 +237,9 @@ static int64_t pending(const struct dl_engine *engine)
         if (engine->windows.window[w].pane_s < engine->windows.window[shortest].pane_s)
             shortest = w;
     const struct dl_view *view = view_of(engine, id, shortest);
+    const struct dl_window *window = &engine->windows.window[shortest];
     int64_t events = 0;
-    for (uint16_t i = view->pane_count; i > 0 && view->panes[i - 1].index > engine->windows.window[shortest].newest; i--)
+    for (uint16_t i = view->pane_count; i > 0 && dl_windows_index(window, &view->panes[i - 1]) > window->newest; i--)
         events += dl_tally_get(&view->panes[i - 1].tally, DL_COUNT_EVENTS);
     return events;
 }

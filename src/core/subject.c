@@ -100,7 +100,7 @@ enum dl_status dl_registry_name(struct dl_registry *registry, int space, struct 
         if (named->space == space && named->bytes == name.bytes && memcmp(named->data, name.data, name.bytes) == 0)
             return DL_OK;
     }
-    if (registry->names_live[space] >= registry->names_max[space]) {
+    if (over != NULL && registry->names_live[space] >= registry->names_max[space]) {
         *over = true;
         *id = other_of(space);
         return DL_OK;
@@ -276,16 +276,22 @@ static void free_subject(struct dl_registry *registry, uint32_t id)
     registry->subjects_live--;
 }
 
-/* The key with what the kind tells apart replaced; its number is bounded by
- * kinds times segment values, so these may go beyond the cap of subjects. */
-static struct dl_subject_key other_key(struct dl_subject_key key)
+int dl_registry_space(enum dl_kind kind)
 {
     static const int spaces[DL_KINDS] = {
         [DL_KIND_JOURNEY] = DL_SPACE_JOURNEY, [DL_KIND_JOURNEY_STAGE] = DL_SPACE_JOURNEY, [DL_KIND_STAGE] = DL_SPACE_STAGE,
         [DL_KIND_TOUCHPOINT] = DL_SPACE_TOUCHPOINT, [DL_KIND_FEATURE] = DL_SPACE_FEATURE,
     };
+    DL_ASSERT(kind != DL_KIND_ALL);
+    return spaces[kind];
+}
+
+/* The key with what the kind tells apart replaced; its number is bounded by
+ * kinds times segment values, so these may go beyond the cap of subjects. */
+static struct dl_subject_key other_key(struct dl_subject_key key)
+{
     if (key.kind != DL_KIND_ALL)
-        key.first = other_of(spaces[key.kind]);
+        key.first = other_of(dl_registry_space(key.kind));
     if (key.kind == DL_KIND_JOURNEY_STAGE)
         key.second = other_of(DL_SPACE_STAGE);
     return key;
@@ -297,7 +303,7 @@ enum dl_status dl_registry_subject(struct dl_registry *registry, const struct dl
     if (find_key(registry, key, hash, id))
         return DL_OK;
     struct dl_subject_key admitted = *key;
-    if (registry->subjects_live >= registry->subjects_max) {
+    if (over != NULL && registry->subjects_live >= registry->subjects_max) {
         admitted = other_key(*key);
         if (memcmp(&admitted, key, sizeof admitted) != 0) {
             *over = true;
@@ -322,7 +328,7 @@ int64_t dl_registry_find(const struct dl_registry *registry, const char *name, s
 
 static bool looks_free(const struct dl_subject *subject)
 {
-    return subject->panes == 0 && subject->dirty == 0 && subject->published == 0;
+    return subject->panes == 0 && subject->waiting == 0 && subject->published == 0;
 }
 
 void dl_registry_note_gone(struct dl_registry *registry, uint32_t id)

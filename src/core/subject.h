@@ -9,6 +9,8 @@
 
 #include "table.h"
 
+#include <assert.h>
+
 /* Spaces of names, each with its own cap: four kinds, then one per segment. */
 enum {
     DL_SPACE_TOUCHPOINT, DL_SPACE_STAGE, DL_SPACE_JOURNEY, DL_SPACE_FEATURE, DL_SPACE_SEGMENTS,
@@ -21,10 +23,18 @@ enum { DL_SUBJECT_IDS_MAX = 1 << 27 };
 #define DL_NO_SUBJECT UINT32_MAX
 #define DL_NO_DELTA UINT32_MAX
 
+/* There are more of these than of anything else. The low half of the index is
+ * enough: all panes of a window lie close to T's own (dl_windows_index). */
 struct dl_pane {
-    int64_t index; /* floor(time / pane length) */
+    uint32_t index; /* floor(time / pane length), modulo 2^32 */
+    bool changed;   /* since it was last taken (dl_engine_take_changes) */
+    bool taken;     /* whoever took it believes that it is there */
     struct dl_tally tally;
 };
+static_assert(sizeof(struct dl_pane) == 24, "a pane is small");
+
+/* Queues of views. */
+enum dl_queue { DL_QUEUE_DIRTY, DL_QUEUE_CHANGED, DL_QUEUES };
 
 /* A subject in a window. */
 struct dl_view {
@@ -32,8 +42,8 @@ struct dl_view {
     struct dl_tally published;
     struct dl_pane *panes;     /* ascending; those ahead of T are not in the total yet */
     uint16_t pane_count, pane_capacity;
-    bool dirty;
-    uint32_t next_dirty;       /* reference of a view: subject * windows + window */
+    bool queued[DL_QUEUES];
+    uint32_t next[DL_QUEUES];  /* reference of a view: subject * windows + window */
 };
 
 /* Names by their ids; DL_NO_NAME where the kind has none. */
@@ -49,7 +59,7 @@ struct dl_subject_key {
 struct dl_subject {
     struct dl_subject_key key;
     uint32_t panes;     /* of all views */
-    uint32_t dirty;     /* views */
+    uint32_t waiting;   /* its views in queues, its gone panes that are to be taken */
     uint32_t published; /* views */
     uint32_t next_gone; /* in the list of those that look free */
     uint32_t delta;     /* while a batch is applied: its newest delta there */
@@ -101,15 +111,18 @@ DL_MUST_USE enum dl_status dl_registry_init(struct dl_registry *registry, const 
 void dl_registry_deinit(struct dl_registry *registry);
 
 /* The id of a name, admitted if the cap of its space allows; the space's
- * __other__ if not, and then *over becomes true. */
+ * __other__ if not, and then *over becomes true. over NULL: caps do not apply. */
 DL_MUST_USE enum dl_status dl_registry_name(struct dl_registry *registry, int space, struct dl_name name, uint32_t *id,
                                             bool *over);
 /* Frees a name again that no subject took. */
 void dl_registry_drop_name(struct dl_registry *registry, uint32_t id);
 
+/* The space of what a kind is named by first; kind is not DL_KIND_ALL. */
+int dl_registry_space(enum dl_kind kind);
+
 /* The subject of a key, made if there is none; over the cap of subjects, the one
  * with each name replaced by its __other__ (the segment's value stays), and then
- * *over becomes true. */
+ * *over becomes true. over NULL: the cap does not apply. */
 DL_MUST_USE enum dl_status dl_registry_subject(struct dl_registry *registry, const struct dl_subject_key *key,
                                                uint32_t *id, bool *over);
 int64_t dl_registry_find(const struct dl_registry *registry, const char *name, size_t bytes);
@@ -120,8 +133,8 @@ static inline struct dl_subject *dl_registry_get(const struct dl_registry *regis
     return registry->subjects[id];
 }
 
-/* Notes a subject that has no panes, no dirty and no published view any more;
- * does nothing with others. */
+/* Notes a subject that has no panes, nothing that waits and no published view any
+ * more; does nothing with others. */
 void dl_registry_note_gone(struct dl_registry *registry, uint32_t id);
 /* Frees the noted ones that nothing has come back to. */
 void dl_registry_sweep(struct dl_registry *registry);

@@ -17,52 +17,67 @@ static enum dl_status add_tally(struct dl_windows *windows, struct dl_tally *tal
     return status;
 }
 
+static enum dl_status copy_tally(struct dl_windows *windows, struct dl_tally *tally, const struct dl_tally *other)
+{
+    int64_t before = dl_block_bytes(tally->capacity);
+    enum dl_status status = dl_tally_copy(tally, other);
+    windows->registry.bytes += dl_block_bytes(tally->capacity) - before;
+    return status;
+}
+
 static void drop_tally(struct dl_windows *windows, struct dl_tally *tally)
 {
     windows->registry.bytes -= dl_block_bytes(tally->capacity);
     dl_tally_deinit(tally);
 }
 
-/* The queue of dirty views */
+/* Queues of views */
 
-static struct dl_view *view_of(struct dl_windows *windows, uint32_t reference)
+static struct dl_view *view_of(const struct dl_windows *windows, uint32_t reference)
 {
     uint32_t count = (uint32_t)windows->count;
     return &windows->registry.subjects[reference / count]->views[reference % count];
 }
 
-void dl_windows_mark_dirty(struct dl_windows *windows, uint32_t subject, int window)
+void dl_windows_enqueue(struct dl_windows *windows, enum dl_queue kind, uint32_t subject, int window)
 {
+    struct dl_view_queue *queue = &windows->queue[kind];
     struct dl_subject *owner = dl_registry_get(&windows->registry, subject);
     struct dl_view *view = &owner->views[window];
-    if (view->dirty)
+    if (view->queued[kind])
         return;
     uint32_t reference = subject * (uint32_t)windows->count + (uint32_t)window;
-    view->dirty = true;
-    view->next_dirty = DL_NO_VIEW;
-    if (windows->dirty_first == DL_NO_VIEW)
-        windows->dirty_first = reference;
+    view->queued[kind] = true;
+    view->next[kind] = DL_NO_VIEW;
+    if (queue->first == DL_NO_VIEW)
+        queue->first = reference;
     else
-        view_of(windows, windows->dirty_last)->next_dirty = reference;
-    windows->dirty_last = reference;
-    windows->dirty++;
-    owner->dirty++;
+        view_of(windows, queue->last)->next[kind] = reference;
+    queue->last = reference;
+    queue->views++;
+    owner->waiting++;
 }
 
-bool dl_windows_take_dirty(struct dl_windows *windows, uint32_t *subject, int *window)
+bool dl_windows_first(const struct dl_windows *windows, enum dl_queue kind, uint32_t *subject, int *window)
 {
-    uint32_t reference = windows->dirty_first;
+    uint32_t reference = windows->queue[kind].first;
     if (reference == DL_NO_VIEW)
         return false;
-    struct dl_view *view = view_of(windows, reference);
-    windows->dirty_first = view->next_dirty;
-    windows->dirty--;
-    view->dirty = false;
     *subject = reference / (uint32_t)windows->count;
     *window = (int)(reference % (uint32_t)windows->count);
-    windows->registry.subjects[*subject]->dirty--;
-    dl_registry_note_gone(&windows->registry, *subject);
     return true;
+}
+
+void dl_windows_dequeue(struct dl_windows *windows, enum dl_queue kind)
+{
+    struct dl_view_queue *queue = &windows->queue[kind];
+    struct dl_view *view = view_of(windows, queue->first);
+    uint32_t subject = queue->first / (uint32_t)windows->count;
+    queue->first = view->next[kind];
+    queue->views--;
+    view->queued[kind] = false;
+    windows->registry.subjects[subject]->waiting--;
+    dl_registry_note_gone(&windows->registry, subject);
 }
 
 enum dl_status dl_windows_set_published(struct dl_windows *windows, uint32_t subject, int window,
@@ -75,9 +90,7 @@ enum dl_status dl_windows_set_published(struct dl_windows *windows, uint32_t sub
     struct dl_subject *owner = dl_registry_get(&windows->registry, subject);
     struct dl_tally *published = &owner->views[window].published;
     bool first = dl_tally_empty(published);
-    int64_t before = dl_block_bytes(published->capacity);
-    enum dl_status status = dl_tally_copy(published, total);
-    windows->registry.bytes += dl_block_bytes(published->capacity) - before;
+    enum dl_status status = copy_tally(windows, published, total);
     if (status == DL_OK && first)
         owner->published++;
     return status;
@@ -127,18 +140,25 @@ static void clear_day(struct dl_windows *windows, struct dl_window_day *day)
 
 /* Panes */
 
-/* Where the pane is, or would be: the first one at index or after. */
-static uint16_t pane_place(const struct dl_view *view, int64_t index)
+/* How far the pane lies behind another; both are near T. */
+static int32_t behind(const struct dl_pane *pane, uint32_t index)
 {
+    return (int32_t)(index - pane->index);
+}
+
+/* Where the pane is, or would be: the first one at index or after. */
+static uint16_t pane_place(const struct dl_view *view, int64_t wanted)
+{
+    uint32_t index = (uint32_t)wanted;
     uint16_t low = 0;
     uint16_t high = view->pane_count;
-    if (high > 0 && view->panes[high - 1].index <= index) /* now: most events */
+    if (high > 0 && behind(&view->panes[high - 1], index) >= 0) /* now: most events */
         return (uint16_t)(high - (view->panes[high - 1].index == index));
-    if (high > 0 && view->panes[0].index >= index) /* the oldest: what leaves */
+    if (high > 0 && behind(&view->panes[0], index) <= 0) /* the oldest: what leaves */
         return 0;
     while (low < high) {
         uint16_t middle = (uint16_t)((low + high) / 2);
-        if (view->panes[middle].index < index)
+        if (behind(&view->panes[middle], index) > 0)
             low = (uint16_t)(middle + 1);
         else
             high = middle;
@@ -170,7 +190,7 @@ static enum dl_status open_pane(struct dl_windows *windows, int window, uint32_t
     struct dl_subject *owner = windows->registry.subjects[subject];
     struct dl_view *view = &owner->views[window];
     uint16_t place = pane_place(view, index);
-    if (place == view->pane_count || view->panes[place].index != index) {
+    if (place == view->pane_count || view->panes[place].index != (uint32_t)index) {
         enum dl_status status = DL_OK;
         if (view->pane_count == view->pane_capacity)
             status = resize_panes(windows, view,
@@ -180,7 +200,7 @@ static enum dl_status open_pane(struct dl_windows *windows, int window, uint32_t
         if (status != DL_OK)
             return status;
         memmove(&view->panes[place + 1], &view->panes[place], (size_t)(view->pane_count - place) * sizeof **pane);
-        view->panes[place] = (struct dl_pane){.index = index};
+        view->panes[place] = (struct dl_pane){.index = (uint32_t)index};
         windows->views += view->pane_count == 0;
         view->pane_count++;
         owner->panes++;
@@ -219,16 +239,45 @@ enum dl_status dl_windows_add_pane(struct dl_windows *windows, uint32_t subject,
     enum dl_status status = open_pane(windows, w, subject, index, &pane);
     if (status == DL_OK)
         status = add_tally(windows, &pane->tally, tally, 1);
+    if (status != DL_OK || dl_tally_empty(tally))
+        return status;
+    dl_changes_note(windows, subject, w, pane);
     /* Here and not where the total changes: an answer that moved to another pane
      * changes the trend and leaves the total as it is. */
-    if (status == DL_OK && index <= window->newest && !dl_tally_empty(tally))
-        dl_windows_mark_dirty(windows, subject, w);
-    return status;
+    if (index <= window->newest)
+        dl_windows_enqueue(windows, DL_QUEUE_DIRTY, subject, w);
+    return DL_OK;
 }
 
 enum dl_status dl_windows_add_total(struct dl_windows *windows, uint32_t subject, int window, const struct dl_tally *tally)
 {
     return add_tally(windows, &windows->registry.subjects[subject]->views[window].total, tally, 1);
+}
+
+enum dl_status dl_windows_restore_pane(struct dl_windows *windows, uint32_t subject, int w, int64_t index,
+                                       const struct dl_tally *tally)
+{
+    const struct dl_window *window = &windows->window[w];
+    DL_ASSERT(index > window->newest - DL_PANES && index <= window->newest + window->ahead);
+    struct dl_subject *owner = dl_registry_get(&windows->registry, subject);
+    if (dl_tally_empty(tally) && dl_windows_pane(windows, owner, w, index) == NULL)
+        return DL_OK;
+    struct dl_pane *pane;
+    enum dl_status status = open_pane(windows, w, subject, index, &pane);
+    if (status == DL_OK && index <= window->newest) {
+        struct dl_tally *total = &owner->views[w].total;
+        status = add_tally(windows, total, &pane->tally, -1);
+        if (status == DL_OK)
+            status = add_tally(windows, total, tally, 1);
+        dl_windows_enqueue(windows, DL_QUEUE_DIRTY, subject, w);
+    }
+    if (status == DL_OK)
+        status = copy_tally(windows, &pane->tally, tally);
+    if (status == DL_OK) {
+        pane->changed = false;
+        pane->taken = !dl_tally_empty(tally);
+    }
+    return status;
 }
 
 const struct dl_pane *dl_windows_pane(const struct dl_windows *windows, const struct dl_subject *subject, int window,
@@ -237,7 +286,7 @@ const struct dl_pane *dl_windows_pane(const struct dl_windows *windows, const st
     DL_ASSERT(window >= 0 && window < windows->count);
     const struct dl_view *view = &subject->views[window];
     uint16_t place = pane_place(view, index);
-    return place < view->pane_count && view->panes[place].index == index ? &view->panes[place] : NULL;
+    return place < view->pane_count && view->panes[place].index == (uint32_t)index ? &view->panes[place] : NULL;
 }
 
 /* T moves */
@@ -249,15 +298,15 @@ static enum dl_status leave(struct dl_windows *windows, int w, uint32_t subject,
     struct dl_subject *owner = windows->registry.subjects[subject];
     struct dl_view *view = &owner->views[w];
     uint16_t place = pane_place(view, index);
-    DL_ASSERT(place < view->pane_count && view->panes[place].index == index);
-    enum dl_status status = DL_OK;
-    if (index <= windows->window[w].newest && !dl_tally_empty(&view->panes[place].tally)) {
+    DL_ASSERT(place < view->pane_count && view->panes[place].index == (uint32_t)index);
+    enum dl_status status = dl_changes_note_gone(windows, subject, w, &view->panes[place]);
+    if (status == DL_OK && index <= windows->window[w].newest && !dl_tally_empty(&view->panes[place].tally)) {
         /* Where nothing of the total stays, there is nothing to subtract. */
         if (gone >= windows->window[w].newest || place + 1 == view->pane_count)
             drop_tally(windows, &view->total);
         else
             status = add_tally(windows, &view->total, &view->panes[place].tally, -1);
-        dl_windows_mark_dirty(windows, subject, w);
+        dl_windows_enqueue(windows, DL_QUEUE_DIRTY, subject, w);
     }
     if (status == DL_OK)
         close_pane(windows, subject, view, place);
@@ -272,7 +321,7 @@ static enum dl_status enter(struct dl_windows *windows, int w, uint32_t subject,
     DL_ASSERT(pane != NULL);
     if (dl_tally_empty(&pane->tally))
         return DL_OK;
-    dl_windows_mark_dirty(windows, subject, w);
+    dl_windows_enqueue(windows, DL_QUEUE_DIRTY, subject, w);
     return add_tally(windows, &owner->views[w].total, &pane->tally, 1);
 }
 
@@ -339,7 +388,9 @@ int64_t dl_windows_oldest_s(const struct dl_windows *windows, uint32_t mask)
 
 enum dl_status dl_windows_init(struct dl_windows *windows, const struct dl_engine_options *options)
 {
-    *windows = (struct dl_windows){.count = options->windows, .now_ms = INT64_MIN, .dirty_first = DL_NO_VIEW};
+    *windows = (struct dl_windows){.count = options->windows, .now_ms = INT64_MIN, .keeps_changes = options->keeps_changes};
+    for (int queue = 0; queue < DL_QUEUES; queue++)
+        windows->queue[queue].first = DL_NO_VIEW;
     enum dl_status status = dl_registry_init(&windows->registry, options);
     for (int w = 0; w < windows->count && status == DL_OK; w++) {
         struct dl_window *window = &windows->window[w];
@@ -379,5 +430,6 @@ void dl_windows_deinit(struct dl_windows *windows)
             free(window->days[i].subjects);
         free(window->days);
     }
+    dl_changes_deinit(windows);
     dl_registry_deinit(&windows->registry);
 }

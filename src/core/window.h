@@ -24,14 +24,27 @@ struct dl_window {
 
 #define DL_NO_VIEW UINT32_MAX
 
+struct dl_view_queue {
+    uint32_t first, last;
+    size_t views;
+};
+
+/* A pane that was taken and has left its window since. */
+struct dl_gone {
+    int64_t index;
+    uint32_t view; /* reference */
+};
+
 struct dl_windows {
     struct dl_registry registry;
     int count;
     struct dl_window window[DL_WINDOWS_MAX];
     int64_t now_ms;      /* T; INT64_MIN before the first advance */
     int64_t newest_s;    /* last second that is not too far ahead */
-    uint32_t dirty_first, dirty_last;
-    size_t dirty;
+    struct dl_view_queue queue[DL_QUEUES];
+    bool keeps_changes;
+    struct dl_gone *gone;
+    size_t gone_count, gone_capacity;
     int64_t views, panes; /* views that have panes */
 };
 
@@ -43,6 +56,12 @@ static inline int64_t dl_floor_div(int64_t a, int64_t b)
 
 DL_MUST_USE enum dl_status dl_windows_init(struct dl_windows *windows, const struct dl_engine_options *options);
 void dl_windows_deinit(struct dl_windows *windows);
+
+/* Index of a pane, whole again: none is 2^31 panes away from T's own. */
+static inline int64_t dl_windows_index(const struct dl_window *window, const struct dl_pane *pane)
+{
+    return window->newest + (int32_t)(pane->index - (uint32_t)window->newest);
+}
 
 /* Moves T to now_ms, not before where it is (asserted). DL_MEMORY: some views
  * have moved and others have not. */
@@ -66,9 +85,30 @@ DL_MUST_USE enum dl_status dl_windows_add_total(struct dl_windows *windows, uint
 const struct dl_pane *dl_windows_pane(const struct dl_windows *windows, const struct dl_subject *subject, int window,
                                       int64_t index);
 
-void dl_windows_mark_dirty(struct dl_windows *windows, uint32_t subject, int window);
-bool dl_windows_take_dirty(struct dl_windows *windows, uint32_t *subject, int *window);
+/* Makes the pane at index, which lies in the window or waits for T, hold exactly
+ * this; it counts as taken. An empty tally leaves an empty pane, for the calendar,
+ * or none where there was none. DL_MEMORY: pane and total may not fit each other. */
+DL_MUST_USE enum dl_status dl_windows_restore_pane(struct dl_windows *windows, uint32_t subject, int window, int64_t index,
+                                                   const struct dl_tally *tally);
+
+/* Puts a view at the end of a queue where it is not in it yet. */
+void dl_windows_enqueue(struct dl_windows *windows, enum dl_queue queue, uint32_t subject, int window);
+/* The first view of a queue; false: it is empty. */
+bool dl_windows_first(const struct dl_windows *windows, enum dl_queue queue, uint32_t *subject, int *window);
+/* Takes the first view off. */
+void dl_windows_dequeue(struct dl_windows *windows, enum dl_queue queue);
+
 /* DL_MEMORY: what is published has not changed. */
 DL_MUST_USE enum dl_status dl_windows_set_published(struct dl_windows *windows, uint32_t subject, int window,
                                                     const struct dl_tally *total);
 void dl_windows_forget_published(struct dl_windows *windows, uint32_t subject, int window);
+
+/* Changes (changes.c), where they are kept. */
+/* The pane holds something else than before. */
+void dl_changes_note(struct dl_windows *windows, uint32_t subject, int window, struct dl_pane *pane);
+/* The pane leaves. DL_MEMORY: nothing was noted. */
+DL_MUST_USE enum dl_status dl_changes_note_gone(struct dl_windows *windows, uint32_t subject, int window,
+                                                const struct dl_pane *pane);
+/* As dl_engine_take_changes. */
+DL_MUST_USE enum dl_status dl_changes_take(struct dl_windows *windows, size_t max, dl_engine_on_pane *on_pane, void *context);
+void dl_changes_deinit(struct dl_windows *windows);
