@@ -1,26 +1,136 @@
 /* Records of kafka mode: batches on their way to the scorer (cx.tallies) and
  * state (cx.state). Compact, versioned, checksummed; no I/O.
  *
- * The drawing of every byte is here, filled in by record.c's rules: see
- * "Format" below. Integers are varints (LEB128), signed ones zigzag, names are a
- * length and bytes; fixed-width integers are little-endian.
+ * Format
+ * ======
  *
- *   every value   'D' | kind u8 | version u8 | XXH32 of all before and behind it, u32 | body
+ *   varint   7 bits in a byte, lowest first; the top bit is set where another byte
+ *            follows; the shortest form only. 300 is AC 02
+ *   zigzag   a signed number as a varint: 0, -1, 1, -2 … are 0, 1, 2, 3 …
+ *   u32      4 bytes, lowest first
+ *   name     length varint, so many bytes
+ *   time     zigzag, epoch ms; at most the year 9999 in either direction
+ *   packed   counters as include/delight/tally.h draws them: (id step varint)
+ *            (value zigzag) … ; ids ascend, no value is 0
  *
- * A reader of version n reads n - 1; DL_RECORD_VERSION is n. */
+ * Every value of both topics:
+ *
+ *    0     1      2         3              7
+ *   ┌─────┬──────┬─────────┬──────────────┬────────┐
+ *   │ 'D' │ kind │ version │ checksum u32 │ body … │   kind  'B' part of a batch   (cx.tallies)
+ *   └─────┴──────┴─────────┴──────────────┴────────┘         'P' pane             (cx.state)
+ *                                                            'H' head
+ *   version   1 or 2                                         'O' owner
+ *   checksum  XXH32 with seed 0 of: the key (cx.state only), bytes 0 to 2, the body
+ *
+ * A reader of version n reads n - 1; DL_RECORD_VERSION is n. Nothing follows the
+ * body. Kinds and keys are the same in every version.
+ *
+ * 'B': part of a batch. No key. Body:
+ *
+ *    7          11          15
+ *   ┌──────────┬───────────┬──────────────┬─────────────┬─────────────────────────┐
+ *   │ part u32 │ parts u32 │ written time │ newest time │ instance name, 0…255 B  │
+ *   ├──────────┴────────────────┬─────────┴─────────────┴─────┬───────────────────┘
+ *   │ segments varint, 0 … 16   │ name of each, 1 … 128 B     │   1 <= part <= parts
+ *   ├───────────────┬───┬───────┴─────────────────────────────┘   newest: zigzag of INT64_MIN
+ *   │ cell … (0…n)  │ 0 │                                                 is none
+ *   ├───────────────┼───┤
+ *   │ source … (0…n)│ 0 │                          after the cells; those that the last
+ *   ├───────────────┴───┤                          part has no room for stand before it
+ *   │ counts            │                          only where part = parts
+ *   └───────────────────┘
+ *
+ *   cell: what was counted, and its tallies
+ *   ┌───┬────────────┬───────┬─────────┬───────────────────────────┬─────────────────┬───┐
+ *   │ 1 │ touchpoint │ stage │ journey │ value of each segment     │ tally … (1…n)   │ 0 │
+ *   └───┴────────────┴───────┴─────────┴───────────────────────────┴─────────────────┴───┘
+ *   ┌───┬─────────┬───────────────────────────┬─────────────────┬───┐
+ *   │ 2 │ feature │ value of each segment     │ tally … (1…n)   │ 0 │
+ *   └───┴─────────┴───────────────────────────┴─────────────────┴───┘
+ *       each of these is 1 … 128 B; all but touchpoint and feature may be none
+ *       version 1   name, length 0 is none
+ *       version 2   reference (below), 0 is none: a name is spelled once a part
+ *
+ *   tally: one second of the cell
+ *   ┌───────────────┬───────────────────────────┬───────────────┬──────────┐
+ *   │ events varint │ second zigzag, less that  │ length varint │ packed … │
+ *   │ 1 … 2^48      │ of the tally before it in │ 0: all of it  │          │
+ *   │               │ the part (the first: 0)   │ cancelled out │          │
+ *   └───────────────┴───────────────────────────┴───────────────┴──────────┘
+ *
+ *   source: records [from, next) of a partition are in this batch
+ *   ┌────────────────────────────┬──────────────────┬─────────────┬────────────────────┐
+ *   │ topic reference, 1 … 249 B │ partition varint │ from varint │ next - from varint │
+ *   └────────────────────────────┴──────────────────┴─────────────┴────────────────────┘
+ *
+ *   reference: names are numbered 1, 2 … as they are spelled; those of cells and
+ *   topics each on their own
+ *   ┌─────────────────────────────┐      ┌───────────────────────────────┬──────┐
+ *   │ number varint: spelled      │  or  │ the next number varint:       │ name │
+ *   │ before, in this record      │      │ spelled here                  │      │
+ *   └─────────────────────────────┘      └───────────────────────────────┴──────┘
+ *
+ *   counts: struct dl_ingest_counts, all varints
+ *   ┌─────────┬───────┬─────────────────────────────┬───────────┬────────────┬─────────────────────────────┬──────────────┬──────┐
+ *   │ records │ bytes │ t │ accepted, t event types │ retracted │ duplicates │ r │ rejected, r reasons     │ dead letters │ lost │
+ *   └─────────┴───────┴───┴─────────────────────────┴───────────┴────────────┴───┴─────────────────────────┴──────────────┴──────┘
+ *       types and reasons that this reader does not know are passed over; those
+ *       that the writer did not know are 0
+ *
+ * 'P': a pane. No value (a tombstone): the pane is gone.
+ *
+ *         0     1                        …                    …
+ *        ┌─────┬────────────────────────┬────────────────────┬───────────────────────────────────┐
+ *   key  │ 'P' │ window varint, minutes │ pane index zigzag  │ subject, 1 … 4096 B, to the end   │
+ *        └─────┴────────────────────────┴────────────────────┴───────────────────────────────────┘
+ *   body ┌──────────┐
+ *        │ packed … │  to the end
+ *        └──────────┘
+ *
+ * 'H': the head of a checkpoint.      key ┌─────┐
+ *                                         │ 'H' │
+ *   body                                  └─────┘
+ *   ┌──────────────────────┬─────────────────────────┬───────────────────────────┬───────────────────────────┐
+ *   │ tallies_next varint  │ clock time              │ newest time               │ oldest time               │
+ *   │                      │ INT64_MIN: none         │ INT64_MIN: none           │ INT64_MAX: none           │
+ *   ├──────────────┬───────┴─────────────────┬───────┴───────────────────────────┴───────────────────────────┘
+ *   │ written time │ instance name, 0…255 B  │
+ *   ├──────────────┴─────────────┬───────────┴───────────────────────┐
+ *   │ windows varint, 0 … 16     │ window … no two the same          │
+ *   ├────────────────────────────┼───────────────────────────────────┤
+ *   │ segments varint, 0 … 16    │ name of each, 1 … 128 B           │
+ *   ├───────────────┬───┬────────┴───────────────────────────────────┘
+ *   │ source … (0…n)│ 0 │   as in a batch; from is where the chain began, next where it goes on
+ *   └───────────────┴───┘
+ *   window: ┌─────────────────┬───────────────────────────────────────────────┐
+ *           │ minutes varint  │ version 2: data since, time; INT64_MIN: from  │
+ *           │ 1 … 576000      │ the first event on. Version 1: not there, and │
+ *           └─────────────────┴ read as that ─────────────────────────────────┘
+ *
+ * 'O': who scores.                    key ┌─────┐
+ *                                         │ 'O' │
+ *   body ┌──────────────┬───────────────┐ └─────┘
+ *        │ written time │ instance name │
+ *        └──────────────┴───────────────┘
+ *
+ * Segment names: no two the same. A tombstone has no checksum but Kafka's own. */
 #pragma once
 
 #include <delight/batch.h>
 #include <delight/chain.h>
 #include <delight/engine.h>
 
+#include "codec.h" /* DL_DETAIL_SIZE */
+
 enum { DL_RECORD_VERSION_MIN = 1, DL_RECORD_VERSION = 2 };
 
 /* What is wrong with a record, for the alarm. */
 #define DL_RECORD_FAULT_MAP(X)                                                              \
     X(CORRUPT, "corrupt", "the checksum does not fit, or what it covers is not a record")  \
-    X(VERSION, "unknown_version", "written by a newer delightd; upgrade this one first")   \
-    X(FOREIGN, "foreign", "not a record of delightd")
+    X(UNKNOWN_VERSION, "unknown_version", "written by a newer delightd; upgrade this one first") \
+    X(FOREIGN, "foreign", "not a record of delightd, or not of this topic")                \
+    X(MEMORY, "memory", "out of memory; nothing is known of the record")
 
 enum dl_record_fault {
     DL_RECORD_GOOD,
@@ -33,10 +143,12 @@ const char *dl_record_fault_sentence(enum dl_record_fault fault);
 
 /* ---- Batches ---- */
 
+enum { DL_BATCH_PART_BYTES_MIN = 16384 }; /* holds the largest tally of the longest names */
+
 struct dl_batch_writer_options {
     int version;              /* DL_RECORD_VERSION_MIN..DL_RECORD_VERSION */
-    size_t part_bytes_max;    /* of one record, >= 16 KiB; a batch takes as many as it needs */
-    const char *instance;     /* of the writer, for alarms */
+    size_t part_bytes_max;    /* of one record, >= DL_BATCH_PART_BYTES_MIN; a batch takes as many as it needs */
+    const char *instance;     /* of the writer, for alarms; at most 255 bytes */
     const char *const *topics; /* a source's topic is an index into these */
     int segments;             /* names, so that a scorer with other ones can tell */
     struct dl_name segment[DL_SEGMENTS_MAX];
@@ -44,8 +156,9 @@ struct dl_batch_writer_options {
 };
 
 /* Calls on_part with each record of the batch, in order (bytes borrowed for the
- * call). The last one closes the batch: it alone states the sources and the
- * counts. The same batch and options give the same bytes. Stops and returns what
+ * call). The last one closes the batch: it alone states the counts, and the
+ * sources if it has room for them (else those before it state some, so that
+ * thousands of partitions fit too). The same batch and options give the same bytes. Stops and returns what
  * on_part returns when that is not DL_OK. DL_MEMORY. */
 typedef enum dl_status dl_on_part(void *context, const void *data, size_t bytes);
 DL_MUST_USE enum dl_status dl_batch_write(const struct dl_batch *batch, const struct dl_batch_writer_options *options,
@@ -66,14 +179,14 @@ struct dl_batch_part {
     int64_t newest_ms;         /* of the whole batch; INT64_MIN: none */
     int64_t written_ms;
     size_t tallies;
-    const struct dl_chain_link *sources; /* last part only */
+    const struct dl_chain_link *sources; /* stated by this part: most often all by the last */
     size_t source_count;
     struct dl_ingest_counts counts;      /* last part only, else zero */
 };
 
 /* DL_RECORD_GOOD: *part is whole: everything in it has been checked, so that
  * dl_batch_part_each cannot fail by itself. detail (DL_DETAIL_SIZE bytes of codec.h) says what is
- * wrong otherwise. */
+ * wrong otherwise. Memory: at most about 16 times the bytes of the record. */
 enum dl_record_fault dl_batch_read(struct dl_batch_reader *reader, const void *data, size_t bytes,
                                    struct dl_batch_part *part, char *detail);
 /* dl_engine_each over the part that was read last (tallies: the reader). */
@@ -103,7 +216,7 @@ struct dl_state_head {
     struct dl_state_window window[DL_WINDOWS_MAX];
     int segments;
     struct dl_name segment[DL_SEGMENTS_MAX];
-    const struct dl_chain *chain;         /* writing */
+    const struct dl_chain *chain;         /* writing; NULL: the links are written. Reading: NULL */
     const struct dl_chain_link *links;    /* reading: borrowed from the reader; from is the chain's first */
     size_t link_count;
 };
@@ -114,6 +227,8 @@ struct dl_record_bytes {
     size_t bytes, capacity;
 };
 void dl_record_bytes_deinit(struct dl_record_bytes *buffer);
+/* DL_MEMORY: nothing was appended. */
+DL_MUST_USE enum dl_status dl_record_bytes_add(struct dl_record_bytes *buffer, const void *data, size_t bytes);
 
 /* Each appends to its buffers. A pane whose tally is NULL has no value (a
  * tombstone): only its key is written. DL_MEMORY: nothing was appended. */
