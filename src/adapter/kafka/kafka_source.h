@@ -1,6 +1,7 @@
 /* The inside of the source, shared by its files: source.c (life, delivery),
  * source_lookup.c (which partitions there are, and where they start),
- * source_assign.c (the client and what it reads), source_retention.c. */
+ * source_assign.c (the client and what it reads), source_group.c (kafka mode:
+ * which partitions are this process's), source_retention.c. */
 #pragma once
 
 #include "kafka_conf.h"
@@ -15,14 +16,17 @@ enum {
  * (none) ───────────► LOOKUP ──────────────────► READING ───────────────► GONE
  *                       ▲  offset out of range, fetch stopped │             │
  *                       └─────────────────────────────────────┴◄────────────┘
- *                                                                 topic is back   */
-enum dl_kafka_phase { DL_KAFKA_LOOKUP, DL_KAFKA_READING, DL_KAFKA_GONE };
+ *                                                                 topic is back
+ * Kafka mode: what the group has given to another process is ELSEWHERE; what it
+ * gives to this one begins at LOOKUP, and all of it leaves in a rebalance. */
+enum dl_kafka_phase { DL_KAFKA_LOOKUP, DL_KAFKA_READING, DL_KAFKA_GONE, DL_KAFKA_ELSEWHERE };
 
 /* Where a look-up starts the partition. */
 enum dl_kafka_begin {
-    DL_KAFKA_BY_TIME, /* at start_ms: it was there at the start */
-    DL_KAFKA_FIRST,   /* at its first record: it came later */
-    DL_KAFKA_RESUME   /* at next, if the topic still holds that */
+    DL_KAFKA_BY_TIME,  /* at start_ms: it was there at the start */
+    DL_KAFKA_FIRST,    /* at its first record: it came later */
+    DL_KAFKA_RESUME,   /* at next, if the topic still holds that */
+    DL_KAFKA_COMMITTED /* where the group's last transaction ended */
 };
 
 struct dl_kafka_partition {
@@ -75,6 +79,10 @@ struct dl_kafka_source {
     size_t topic_count;
     int64_t start_ms, warm_up_records, retention_ms_min;
     int64_t refresh_ms; /* between looks for new partitions */
+    struct dl_kafka_group_options group; /* only if grouped */
+    bool grouped, cooperative;
+    bool joined;  /* the group has given partitions (maybe none), and has not taken them back */
+    rd_kafka_resp_err_t group_error; /* noted: why the group cannot be joined */
     bool by_time_unknown; /* noted: the cluster cannot look up by time */
     bool caught_up;
     unsigned rebuilds;
@@ -104,6 +112,24 @@ bool dl_kafka_source_look_up(struct dl_kafka_source *source, int64_t now_ms);
 void dl_kafka_source_resume(struct dl_kafka_topic *topic, int32_t partition);
 /* When the next look-up is due, INT64_MAX: none. */
 int64_t dl_kafka_source_look_up_due(const struct dl_kafka_source *source);
+/* Room for `count` partitions. False: out of memory. */
+bool dl_kafka_source_grow(struct dl_kafka_topic *topic, int32_t count);
+
+/* ---- source_group.c ---- */
+
+/* Before the client is made. DL_INVALID: error says why. */
+DL_MUST_USE enum dl_status dl_kafka_group_configure(struct dl_kafka_source *source,
+                                                    const struct dl_kafka_source_options *options, char *error,
+                                                    size_t error_size);
+DL_MUST_USE enum dl_status dl_kafka_group_join(struct dl_kafka_source *source, char *error, size_t error_size);
+/* So that others take over at once, if Kafka answers within wait_ms. */
+void dl_kafka_group_leave(struct dl_kafka_source *source, int wait_ms);
+/* The client is of no use any more, and with it what it was given. */
+void dl_kafka_group_lost(struct dl_kafka_source *source);
+/* Reads the READING partitions of all topics and no others (eager: one list for all). */
+void dl_kafka_group_assign(struct dl_kafka_source *source);
+/* What concerns no topic. False: nothing of the group's. */
+bool dl_kafka_group_error(struct dl_kafka_source *source, rd_kafka_resp_err_t code, const char *reason);
 
 /* ---- source_retention.c ---- */
 

@@ -66,10 +66,12 @@ enum dl_status dl_kafka_source_create(const struct dl_kafka_source_options *opti
     }
     char error[DL_KAFKA_ERROR_SIZE] = "";
     enum dl_status status = dl_kafka_conf_create(&options->kafka, DL_KAFKA_CONSUMER, &source->conf, error, sizeof error);
-    if (status == DL_OK) {
+    if (status == DL_OK)
         dl_kafka_trouble_attach(&source->trouble, source->conf);
+    if (status == DL_OK && options->group)
+        status = dl_kafka_group_configure(source, options, error, sizeof error);
+    if (status == DL_OK)
         status = dl_kafka_source_open(source, error, sizeof error);
-    }
     if (status != DL_OK) {
         dl_note(source->notes, DL_NOTE_ERROR, "Kafka cannot be read with these properties", DL_TEXT("reason", error));
         free_source(source);
@@ -83,6 +85,8 @@ void dl_kafka_source_destroy(struct dl_kafka_source *source)
 {
     if (!source)
         return;
+    if (source->grouped)
+        dl_kafka_group_leave(source, 1000);
     dl_kafka_source_close(source, 1000);
     free_source(source);
 }
@@ -227,13 +231,17 @@ static void deliver(struct dl_kafka_source *source, const rd_kafka_message_t *me
         dl_kafka_trouble_fatal(&source->trouble, source->client);
         return;
     }
+    if (source->grouped && message->err && dl_kafka_group_error(source, message->err, rd_kafka_message_errstr(message)))
+        return;
     if (!message->rkt) {
-        /* The group's coordinator is asked by librdkafka, not needed by us. */
+        /* In memory mode the group's coordinator is asked by librdkafka, not needed by us. */
         dl_note(source->notes, DL_NOTE_DEBUG, "librdkafka reports an error", DL_TEXT("client", "source"),
                 DL_TEXT("code", rd_kafka_err2name(message->err)), DL_TEXT("reason", rd_kafka_message_errstr(message)));
         return;
     }
     struct dl_kafka_topic *topic = rd_kafka_topic_opaque(message->rkt);
+    if (!topic)
+        return; /* an error of the subscription's: metadata tells the same */
     if (message->partition < 0 || message->partition >= topic->partition_count) {
         if (message->err)
             topic->due_ms = 0;
@@ -359,6 +367,7 @@ size_t dl_kafka_source_partitions(const struct dl_kafka_source *source)
     size_t count = 0;
     for (size_t i = 0; i < source->topic_count; i++)
         for (int32_t p = 0; p < source->topics[i].partition_count; p++)
-            count += source->topics[i].partitions[p].phase == DL_KAFKA_READING;
+            count += source->grouped ? source->topics[i].partitions[p].phase != DL_KAFKA_ELSEWHERE
+                                     : source->topics[i].partitions[p].phase == DL_KAFKA_READING;
     return count;
 }

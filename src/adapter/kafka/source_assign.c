@@ -37,7 +37,12 @@ enum dl_status dl_kafka_source_open(struct dl_kafka_source *source, char *error,
             return status;
         }
     }
-    return DL_OK;
+    if (!source->grouped)
+        return DL_OK;
+    enum dl_status status = dl_kafka_group_join(source, error, error_size);
+    if (status != DL_OK)
+        dl_kafka_source_close(source, 1000);
+    return status;
 }
 
 void dl_kafka_source_close(struct dl_kafka_source *source, int wait_ms)
@@ -65,6 +70,8 @@ void dl_kafka_source_rebuild(struct dl_kafka_source *source)
     if (source->client)
         dl_note(source->notes, DL_NOTE_WARNING, "librdkafka gave up its consumer; making a new one",
                 DL_TEXT("reason", source->trouble.fatal_reason));
+    if (source->grouped)
+        dl_kafka_group_lost(source);
     dl_kafka_source_close(source, 1000);
     source->rebuild_due_ms = now_ms + dl_kafka_backoff_ms(source->rebuilds++, 1000, 30000);
     if (dl_kafka_source_open(source, error, sizeof error) != DL_OK) {
@@ -87,6 +94,10 @@ static void note_failed(struct dl_kafka_topic *topic, rd_kafka_error_t *error)
 
 void dl_kafka_source_assign(struct dl_kafka_topic *topic)
 {
+    if (topic->source->grouped && !topic->source->cooperative) {
+        dl_kafka_group_assign(topic->source);
+        return;
+    }
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(topic->partition_count + 1);
     for (int32_t p = 0; p < topic->partition_count; p++)
         if (topic->partitions[p].phase == DL_KAFKA_READING && !topic->partitions[p].assigned)
@@ -111,6 +122,10 @@ void dl_kafka_source_unassign(struct dl_kafka_topic *topic, int32_t partition)
 {
     if (!topic->partitions[partition].assigned)
         return;
+    if (topic->source->grouped && !topic->source->cooperative) {
+        dl_kafka_group_assign(topic->source);
+        return;
+    }
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic->name, partition);
     rd_kafka_error_t *error = rd_kafka_incremental_unassign(topic->source->client, list);

@@ -6,6 +6,8 @@
 /* One step may hold up the ingest thread so long, and no longer. */
 static const int64_t step_ms_min = 500, step_ms_max = 1000;
 static const int64_t backoff_ms = 500, backoff_ms_max = 10000;
+/* What a transaction holds back comes soon. */
+static const int64_t committed_ms_max = 1000;
 /* A topic that is missing is looked for more often than one that fails. */
 static const int64_t missing_ms_max = 4000;
 /* One answer that a topic does not exist may come from a broker that just started. */
@@ -44,8 +46,11 @@ static void topic_gone(struct dl_kafka_topic *topic)
      * it reads should the topic come back is dropped until that is noticed. */
     for (int32_t p = 0; p < topic->partition_count; p++) {
         struct dl_kafka_partition *partition = &topic->partitions[p];
+        if (partition->phase == DL_KAFKA_ELSEWHERE)
+            continue;
         partition->phase = DL_KAFKA_GONE;
-        partition->begin = DL_KAFKA_FIRST;
+        /* What was read before, of which the group's position may know nothing yet, must not be read twice. */
+        partition->begin = source->grouped && partition->newest_ms < 0 ? DL_KAFKA_COMMITTED : DL_KAFKA_FIRST;
         partition->reached = true;
     }
 }
@@ -71,8 +76,9 @@ static void topic_unwell(struct dl_kafka_topic *topic, rd_kafka_resp_err_t code)
     }
 }
 
-static bool add_partitions(struct dl_kafka_topic *topic, int32_t count)
+bool dl_kafka_source_grow(struct dl_kafka_topic *topic, int32_t count)
 {
+    bool grouped = topic->source->grouped;
     struct dl_kafka_partition *grown = realloc(topic->partitions, (size_t)count * sizeof *grown);
     if (!grown) {
         later(topic, backoff_ms_max);
@@ -81,14 +87,14 @@ static bool add_partitions(struct dl_kafka_topic *topic, int32_t count)
     topic->partitions = grown;
     for (int32_t p = topic->partition_count; p < count; p++)
         grown[p] = (struct dl_kafka_partition){
-            .phase = DL_KAFKA_LOOKUP,
-            .begin = topic->seen ? DL_KAFKA_FIRST : DL_KAFKA_BY_TIME,
+            .phase = grouped ? DL_KAFKA_ELSEWHERE : DL_KAFKA_LOOKUP,
+            .begin = grouped ? DL_KAFKA_COMMITTED : topic->seen ? DL_KAFKA_FIRST : DL_KAFKA_BY_TIME,
             .leader = -1,
             .newest_ms = -1,
             .told_next = -1,
             .told_end = -1,
         };
-    if (topic->seen)
+    if (topic->seen && !grouped)
         dl_note(topic->source->notes, DL_NOTE_NOTICE, "new partitions are read from their first record",
                 DL_TEXT("topic", topic->name), DL_NUMBER("from", topic->partition_count), DL_NUMBER("to", count - 1));
     topic->partition_count = count;
@@ -121,14 +127,16 @@ static void topic_there(struct dl_kafka_topic *topic, const rd_kafka_metadata_to
 {
     struct dl_kafka_source *source = topic->source;
     int32_t count = found->partition_cnt;
-    if (count > topic->partition_count && !add_partitions(topic, count))
+    if (count > topic->partition_count && !dl_kafka_source_grow(topic, count))
         return;
     for (int32_t p = 0; p < topic->partition_count; p++) {
         struct dl_kafka_partition *partition = &topic->partitions[p];
         partition->leader = -1;
+        if (partition->phase == DL_KAFKA_ELSEWHERE)
+            continue;
         if (p >= count && partition->phase != DL_KAFKA_GONE) { /* made anew with fewer */
             partition->phase = DL_KAFKA_GONE;
-            partition->begin = DL_KAFKA_RESUME;
+            partition->begin = partition->begin == DL_KAFKA_COMMITTED ? DL_KAFKA_COMMITTED : DL_KAFKA_RESUME;
             partition->reached = true;
         } else if (p < count && partition->phase == DL_KAFKA_GONE) {
             partition->phase = DL_KAFKA_LOOKUP;
@@ -192,7 +200,8 @@ static void look_for_partitions(struct dl_kafka_topic *topic)
 
 /* Answers of one look-up, by place in the list. */
 struct answers {
-    rd_kafka_topic_partition_list_t *low, *end, *hit; /* hit: NULL unless by time */
+    rd_kafka_topic_partition_list_t *low, *end;
+    rd_kafka_topic_partition_list_t *hit; /* by time, or the group's positions; NULL: not asked */
 };
 
 /* Offset -2 asks for the low, -1 for the high watermark (of committed records), others are times. */
@@ -206,6 +215,16 @@ static rd_kafka_resp_err_t ask(struct dl_kafka_source *source, const rd_kafka_to
     if (wait_ms <= 0)
         return RD_KAFKA_RESP_ERR__TIMED_OUT;
     return rd_kafka_offsets_for_times(source->client, *answer, (int)wait_ms);
+}
+
+/* Where the group's last transaction ended. One that is open is waited for:
+ * librdkafka asks for stable offsets, since it reads committed records only, and
+ * asks again by itself until the time is over. */
+static rd_kafka_resp_err_t ask_committed(struct dl_kafka_source *source, const rd_kafka_topic_partition_list_t *which,
+                                         int64_t until_ms, rd_kafka_topic_partition_list_t **answer)
+{
+    *answer = rd_kafka_topic_partition_list_copy(which);
+    return rd_kafka_committed(source->client, *answer, (int)most(until_ms - dl_kafka_now_ms(), 1));
 }
 
 static void lost(struct dl_kafka_topic *topic, int32_t partition, int64_t from, int64_t to)
@@ -256,6 +275,14 @@ static bool made_anew(struct dl_kafka_topic *topic, int32_t p, int64_t low, int6
     return code == RD_KAFKA_RESP_ERR_NO_ERROR && hit >= 0 && hit <= low;
 }
 
+static void note_went_back(struct dl_kafka_topic *topic, int32_t p, bool anew, int64_t position, int64_t end)
+{
+    dl_note(topic->source->notes, DL_NOTE_WARNING,
+            anew ? "a partition's offsets went back: its topic was created anew; it is read from its first record"
+                 : "a partition's offsets went back: its log was truncated; what was cut off stays counted",
+            DL_TEXT("topic", topic->name), DL_NUMBER("partition", p), DL_NUMBER("position", position), DL_NUMBER("end", end));
+}
+
 /* Retention passed over what was not read yet, the log was truncated, or the topic was made anew. */
 static void begin_again(struct dl_kafka_topic *topic, int32_t p, int64_t low, int64_t end)
 {
@@ -268,11 +295,7 @@ static void begin_again(struct dl_kafka_topic *topic, int32_t p, int64_t low, in
     } else if (partition->next > end) {
         bool anew = made_anew(topic, p, low, end);
         int64_t from = anew ? low : end;
-        dl_note(topic->source->notes, DL_NOTE_WARNING,
-                anew ? "a partition's offsets went back: its topic was created anew; it is read from its first record"
-                     : "a partition's offsets went back: its log was truncated; what was cut off stays counted",
-                DL_TEXT("topic", topic->name), DL_NUMBER("partition", p), DL_NUMBER("position", partition->next),
-                DL_NUMBER("end", end));
+        note_went_back(topic, p, anew, partition->next, end);
         lost(topic, p, partition->next, partition->end);
         partition->target = end;
         partition->end = end;
@@ -280,10 +303,40 @@ static void begin_again(struct dl_kafka_topic *topic, int32_t p, int64_t low, in
     }
 }
 
+/* committed < 0: the group has none. False: where to start is not known yet. */
+static bool begin_by_group(struct dl_kafka_topic *topic, int32_t p, int64_t low, int64_t end, int64_t committed)
+{
+    struct dl_kafka_source *source = topic->source;
+    struct dl_kafka_partition *partition = &topic->partitions[p];
+    int64_t first = committed >= 0 ? committed : source->group.missing_offset(source->group.context, topic->index, p);
+    if (first == DL_KAFKA_NOT_KNOWN) {
+        partition->due_ms = dl_kafka_now_ms() + dl_kafka_backoff_ms(0, backoff_ms, backoff_ms);
+        return false;
+    }
+    if (first == DL_KAFKA_AT_FIRST)
+        first = low;
+    if (first < low) {
+        lost(topic, p, first, low);
+        first = low;
+    } else if (first > end) {
+        /* Kafka forgets the positions of a deleted topic: one that is still there is of this log. */
+        bool anew = committed < 0;
+        note_went_back(topic, p, anew, first, end);
+        first = anew ? low : end;
+    }
+    partition->end = end;
+    start_at(topic, p, first, first - least(source->warm_up_records, first - low));
+    return true;
+}
+
 static void begin_reading(struct dl_kafka_topic *topic, int32_t p, int64_t low, int64_t end, int64_t hit)
 {
     struct dl_kafka_partition *partition = &topic->partitions[p];
     switch (partition->begin) {
+    case DL_KAFKA_COMMITTED:
+        if (!begin_by_group(topic, p, low, end, hit))
+            return;
+        break;
     case DL_KAFKA_BY_TIME:
         begin_by_time(topic, p, low, end, hit);
         break;
@@ -319,20 +372,27 @@ static rd_kafka_resp_err_t error_in(const rd_kafka_topic_partition_list_t *list,
 static void look_up_later(struct dl_kafka_topic *topic, int32_t p, rd_kafka_resp_err_t code)
 {
     struct dl_kafka_partition *partition = &topic->partitions[p];
-    partition->due_ms = dl_kafka_now_ms() + dl_kafka_backoff_ms(partition->attempt++, backoff_ms, backoff_ms_max);
+    bool committed = partition->begin == DL_KAFKA_COMMITTED;
+    partition->due_ms = dl_kafka_now_ms() + dl_kafka_backoff_ms(partition->attempt++, backoff_ms,
+                                                                committed ? committed_ms_max : backoff_ms_max);
+    if (topic->source->grouped && dl_kafka_group_error(topic->source, code, rd_kafka_err2str(code)))
+        return;
     if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
         topic_refused(topic, rd_kafka_err2str(code));
     else if (partition->attempt == 5)
-        dl_note(topic->source->notes, DL_NOTE_WARNING, "the offsets of a partition cannot be looked up; retrying",
+        dl_note(topic->source->notes, DL_NOTE_WARNING,
+                committed ? "the committed position of a partition is not to be had now (is a transaction open?); retrying"
+                          : "the offsets of a partition cannot be looked up; retrying",
                 DL_TEXT("topic", topic->name), DL_NUMBER("partition", p), DL_TEXT("reason", rd_kafka_err2str(code)));
     /* Most likely its leader has moved: ask who it is. */
     topic->due_ms = least(topic->due_ms, partition->due_ms);
 }
 
-static void take_answers(struct dl_kafka_topic *topic, const struct answers *answers, rd_kafka_resp_err_t code)
+static void take_answers(struct dl_kafka_topic *topic, const rd_kafka_topic_partition_list_t *which,
+                         const struct answers *answers, rd_kafka_resp_err_t code)
 {
-    for (int i = 0; i < answers->end->cnt; i++) {
-        int32_t p = answers->end->elems[i].partition;
+    for (int i = 0; i < which->cnt; i++) {
+        int32_t p = which->elems[i].partition;
         rd_kafka_resp_err_t own = code;
         if (own == RD_KAFKA_RESP_ERR_NO_ERROR)
             own = error_in(answers->end, i);
@@ -345,21 +405,30 @@ static void take_answers(struct dl_kafka_topic *topic, const struct answers *ans
             continue;
         }
         int64_t low = answers->low->elems[i].offset, end = answers->end->elems[i].offset;
-        int64_t hit = low;
-        if (answers->hit) /* no record so young: the end that was asked before */
-            hit = answers->hit->elems[i].offset < 0 ? end : answers->hit->elems[i].offset;
+        int64_t hit = answers->hit ? answers->hit->elems[i].offset : low;
+        if (hit < 0 && !topic->source->grouped) /* no record so young: the end that was asked before */
+            hit = end;
         begin_reading(topic, p, low, most(low, end), hit);
     }
 }
 
+static bool any_committed(const struct dl_kafka_topic *topic, const rd_kafka_topic_partition_list_t *which)
+{
+    for (int i = 0; i < which->cnt; i++)
+        if (topic->partitions[which->elems[i].partition].begin == DL_KAFKA_COMMITTED)
+            return true;
+    return false;
+}
+
 /* The end is asked first: a record that comes between the questions is then
- * found by its time, or lies behind that end, and is read either way. */
+ * found by its time, or lies behind that end, and is read either way. The
+ * group's position is asked before all: it is not beyond the end of its time. */
 static void look_up_offsets(struct dl_kafka_topic *topic, const rd_kafka_topic_partition_list_t *which, unsigned attempt)
 {
     struct dl_kafka_source *source = topic->source;
     struct answers answers = {0};
     int64_t until_ms = dl_kafka_now_ms() + least(step_ms_min << least(attempt, 8), step_ms_max);
-    bool by_time = source->start_ms >= 0;
+    bool by_time = source->start_ms >= 0 && !source->grouped;
     if (by_time && dl_kafka_client_is_mock(source->client)) {
         if (!source->by_time_unknown)
             dl_note(source->notes, DL_NOTE_WARNING,
@@ -367,15 +436,20 @@ static void look_up_offsets(struct dl_kafka_topic *topic, const rd_kafka_topic_p
         source->by_time_unknown = true;
         by_time = false;
     }
-    rd_kafka_resp_err_t code = ask(source, which, RD_KAFKA_OFFSET_END, until_ms, &answers.end);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (any_committed(topic, which))
+        code = ask_committed(source, which, until_ms, &answers.hit);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        code = ask(source, which, RD_KAFKA_OFFSET_END, until_ms, &answers.end);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         code = ask(source, which, RD_KAFKA_OFFSET_BEGINNING, until_ms, &answers.low);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR && by_time)
         code = ask(source, which, source->start_ms, until_ms, &answers.hit);
-    take_answers(topic, &answers, code);
+    take_answers(topic, which, &answers, code);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         dl_kafka_source_assign(topic);
-    rd_kafka_topic_partition_list_destroy(answers.end);
+    if (answers.end)
+        rd_kafka_topic_partition_list_destroy(answers.end);
     if (answers.low)
         rd_kafka_topic_partition_list_destroy(answers.low);
     if (answers.hit)
