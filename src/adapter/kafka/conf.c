@@ -20,6 +20,7 @@ static const struct owned_key owned_keys[] = {
     {"enable.auto.offset.store", "positions are kept by delightd"},
     {"enable.partition.eof", "the end of a partition is needed to know what was read"},
     {"transactional.id", "it is derived from group.id and instance"},
+    {"transaction.timeout.ms", "readers wait as long for a producer that is gone"},
     {"group.protocol", "the group protocol is chosen by delightd"},
     {"enable.idempotence", "dead letters are written once and in order"},
     {"enable.gapless.guarantee", "dead letters are written once and in order"},
@@ -82,7 +83,50 @@ static const struct setting producer_fixed[] = {
     {"log.queue", "true"},
 };
 
+/* What a checkpoint waits in memory for is bounded by queue.buffering.max.kbytes.
+ * The short retry.backoff.ms is how soon a transaction begins that follows
+ * another one closely: Kafka refuses it until the markers of that one are written. */
+static const struct setting transactions_defaults[] = {
+    {"socket.keepalive.enable", "true"},
+    {"reconnect.backoff.max.ms", "5000"},
+    {"linger.ms", "5"},
+    {"message.max.bytes", "100000000"},
+    {"queue.buffering.max.kbytes", "131072"},
+    {"compression.type", "lz4"},
+    {"retry.backoff.ms", "20"},
+};
+
+/* Up to 2.2 librdkafka gives an idempotent producer up when a connection breaks
+ * under several requests and the first had not been written
+ * (confluentinc/librdkafka#4438): with one request there is none behind it. */
+static const struct setting transactions_defaults_2_2[] = {{"max.in.flight.requests.per.connection", "1"}};
+
+/* message.timeout.ms is left to librdkafka, which makes it transaction.timeout.ms. */
+static const struct setting transactions_fixed[] = {
+    {"enable.idempotence", "true"}, {"acks", "all"}, {"log.queue", "true"},
+};
+
+struct settings {
+    const struct setting *rows;
+    size_t count;
+};
+
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
+#define ROWS(array) {array, COUNT(array)}
+
+static const struct role {
+    rd_kafka_type_t type;
+    struct settings defaults;
+    int version; /* of librdkafka: one that is older has other defaults than one that is not */
+    struct settings older, newer;
+    struct settings fixed;
+} roles[] = {
+    [DL_KAFKA_CONSUMER] = {RD_KAFKA_CONSUMER, ROWS(consumer_defaults), 0x02020000, ROWS(queue_defaults_2_1),
+                           ROWS(queue_defaults), ROWS(consumer_fixed)},
+    [DL_KAFKA_PRODUCER] = {RD_KAFKA_PRODUCER, ROWS(producer_defaults), 0, {NULL, 0}, {NULL, 0}, ROWS(producer_fixed)},
+    [DL_KAFKA_TRANSACTIONS] = {RD_KAFKA_PRODUCER, ROWS(transactions_defaults), 0x02030000, ROWS(transactions_defaults_2_2),
+                               {NULL, 0}, ROWS(transactions_fixed)},
+};
 
 static bool ends_with(const char *text, const char *tail)
 {
@@ -132,13 +176,13 @@ static enum dl_status set_user(rd_kafka_conf_t *conf, const struct dl_kafka_opti
     return DL_OK;
 }
 
-static enum dl_status set_ours(rd_kafka_conf_t *conf, const struct setting *settings, size_t count, char *error,
-                               size_t error_size)
+static enum dl_status set_ours(rd_kafka_conf_t *conf, struct settings settings, char *error, size_t error_size)
 {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < settings.count; i++) {
+        const struct setting *setting = &settings.rows[i];
         char reason[DL_KAFKA_ERROR_SIZE] = "";
-        if (rd_kafka_conf_set(conf, settings[i].key, settings[i].value, reason, sizeof reason) != RD_KAFKA_CONF_OK) {
-            (void)snprintf(error, error_size, "%s: %s", settings[i].key, reason);
+        if (rd_kafka_conf_set(conf, setting->key, setting->value, reason, sizeof reason) != RD_KAFKA_CONF_OK) {
+            (void)snprintf(error, error_size, "%s: %s", setting->key, reason);
             return DL_INVALID;
         }
     }
@@ -158,31 +202,27 @@ static enum dl_status raise_fetch_bytes(rd_kafka_conf_t *conf, const struct dl_k
         strtoll(message_bytes, NULL, 10) <= strtoll(fetch_bytes, NULL, 10))
         return DL_OK;
     const struct setting raised = {"fetch.max.bytes", message_bytes};
-    return set_ours(conf, &raised, 1, error, error_size);
+    return set_ours(conf, (struct settings){&raised, 1}, error, error_size);
 }
 
 enum dl_status dl_kafka_conf_create(const struct dl_kafka_options *options, enum dl_kafka_role role, rd_kafka_conf_t **conf,
                                     char *error, size_t error_size)
 {
-    bool consumer = role == DL_KAFKA_CONSUMER;
+    const struct role *row = &roles[role];
     const struct setting client_id = {"client.id", options->instance ? options->instance : "delightd"};
     rd_kafka_conf_t *made = rd_kafka_conf_new();
 
-    enum dl_status status = set_ours(made, &client_id, 1, error, error_size);
-    if (status == DL_OK && consumer)
-        status = rd_kafka_version() >= 0x02020000
-                     ? set_ours(made, queue_defaults, COUNT(queue_defaults), error, error_size)
-                     : set_ours(made, queue_defaults_2_1, COUNT(queue_defaults_2_1), error, error_size);
+    enum dl_status status = set_ours(made, (struct settings){&client_id, 1}, error, error_size);
     if (status == DL_OK)
-        status = consumer ? set_ours(made, consumer_defaults, COUNT(consumer_defaults), error, error_size)
-                          : set_ours(made, producer_defaults, COUNT(producer_defaults), error, error_size);
+        status = set_ours(made, row->defaults, error, error_size);
+    if (status == DL_OK)
+        status = set_ours(made, rd_kafka_version() < row->version ? row->older : row->newer, error, error_size);
     if (status == DL_OK)
         status = set_user(made, options, error, error_size);
-    if (status == DL_OK && consumer)
+    if (status == DL_OK && role == DL_KAFKA_CONSUMER)
         status = raise_fetch_bytes(made, options, error, error_size);
     if (status == DL_OK)
-        status = consumer ? set_ours(made, consumer_fixed, COUNT(consumer_fixed), error, error_size)
-                          : set_ours(made, producer_fixed, COUNT(producer_fixed), error, error_size);
+        status = set_ours(made, row->fixed, error, error_size);
     if (status != DL_OK) {
         rd_kafka_conf_destroy(made);
         return status;
@@ -191,13 +231,42 @@ enum dl_status dl_kafka_conf_create(const struct dl_kafka_options *options, enum
     return DL_OK;
 }
 
+enum dl_status dl_kafka_conf_transactions(const struct dl_kafka_options *options, const char *transactional_id, int timeout_ms,
+                                          rd_kafka_conf_t **conf, char *error, size_t error_size)
+{
+    char timeout[16], socket_timeout[16];
+    (void)snprintf(timeout, sizeof timeout, "%d", timeout_ms);
+    (void)snprintf(socket_timeout, sizeof socket_timeout, "%d", timeout_ms / 2);
+    const struct setting ours[] = {
+        {"transactional.id", transactional_id},
+        {"transaction.timeout.ms", timeout},
+        {"socket.timeout.ms", socket_timeout}, /* a request that hangs can be repeated before the transaction is over */
+    };
+    const char *given = dl_kafka_conf_value(options, "socket.timeout.ms");
+    if (given && strtol(given, NULL, 10) > timeout_ms) {
+        (void)snprintf(error, error_size,
+                       "socket.timeout.ms is %s, and a transaction of kafka mode ends after %d: it must not be above that", given,
+                       timeout_ms);
+        return DL_INVALID;
+    }
+    enum dl_status status = dl_kafka_conf_create(options, DL_KAFKA_TRANSACTIONS, conf, error, error_size);
+    if (status != DL_OK)
+        return status;
+    status = set_ours(*conf, (struct settings){ours, given ? 2 : 3}, error, error_size);
+    if (status != DL_OK)
+        rd_kafka_conf_destroy(*conf);
+    return status;
+}
+
 /* A client without brokers connects nowhere, yet librdkafka checks how the
  * properties go together and loads keys and certificates. */
-static enum dl_status check_role(const struct dl_kafka_options *options, enum dl_kafka_role role, char *error,
+static enum dl_status check_role(const struct dl_kafka_options *options, enum dl_kafka_role role, int timeout_ms, char *error,
                                  size_t error_size)
 {
     rd_kafka_conf_t *conf;
-    enum dl_status status = dl_kafka_conf_create(options, role, &conf, error, error_size);
+    enum dl_status status = role == DL_KAFKA_TRANSACTIONS
+                                ? dl_kafka_conf_transactions(options, "check", timeout_ms, &conf, error, error_size)
+                                : dl_kafka_conf_create(options, role, &conf, error, error_size);
     if (status != DL_OK)
         return status;
     rd_kafka_t *client = dl_kafka_client_create(conf, role, error, error_size);
@@ -214,7 +283,18 @@ static bool connects(const char *key)
            strncmp(key, "test.mock.", strlen("test.mock.")) == 0;
 }
 
-enum dl_status dl_kafka_check(const struct dl_kafka_options *options, char *error, size_t error_size)
+/* transactions_ms 0: without transactions. */
+static enum dl_status check_roles(const struct dl_kafka_options *options, int transactions_ms, char *error, size_t error_size)
+{
+    enum dl_status status = check_role(options, DL_KAFKA_CONSUMER, 0, error, error_size);
+    if (status == DL_OK)
+        status = check_role(options, DL_KAFKA_PRODUCER, 0, error, error_size);
+    if (status == DL_OK && transactions_ms > 0)
+        status = check_role(options, DL_KAFKA_TRANSACTIONS, transactions_ms, error, error_size);
+    return status;
+}
+
+enum dl_status dl_kafka_check_transactions(const struct dl_kafka_options *options, int timeout_ms, char *error, size_t error_size)
 {
     const char *servers = dl_kafka_conf_value(options, "bootstrap.servers");
     if (!servers)
@@ -234,12 +314,14 @@ enum dl_status dl_kafka_check(const struct dl_kafka_options *options, char *erro
     for (size_t i = 0; i < options->property_count; i++)
         if (!connects(options->properties[i].key))
             offline[kept.property_count++] = options->properties[i];
-
-    enum dl_status status = check_role(&kept, DL_KAFKA_CONSUMER, error, error_size);
-    if (status == DL_OK)
-        status = check_role(&kept, DL_KAFKA_PRODUCER, error, error_size);
+    enum dl_status status = check_roles(&kept, timeout_ms, error, error_size);
     free(offline);
     return status;
+}
+
+enum dl_status dl_kafka_check(const struct dl_kafka_options *options, char *error, size_t error_size)
+{
+    return dl_kafka_check_transactions(options, 0, error, error_size);
 }
 
 const char *dl_kafka_version(void)
@@ -250,8 +332,7 @@ const char *dl_kafka_version(void)
 rd_kafka_t *dl_kafka_client_create(const rd_kafka_conf_t *conf, enum dl_kafka_role role, char *error, size_t error_size)
 {
     rd_kafka_conf_t *copy = rd_kafka_conf_dup(conf);
-    rd_kafka_t *client =
-        rd_kafka_new(role == DL_KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, copy, error, error_size);
+    rd_kafka_t *client = rd_kafka_new(roles[role].type, copy, error, error_size);
     if (!client)
         rd_kafka_conf_destroy(copy);
     return client;

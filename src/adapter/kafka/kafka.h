@@ -23,6 +23,9 @@ struct dl_kafka_options {
  * error says which key, and what is wrong with it. Keys that delightd owns are
  * refused here. */
 DL_MUST_USE enum dl_status dl_kafka_check(const struct dl_kafka_options *options, char *error, size_t error_size);
+/* The same, and whether transactions of timeout_ms can be made with them (kafka mode). */
+DL_MUST_USE enum dl_status dl_kafka_check_transactions(const struct dl_kafka_options *options, int timeout_ms, char *error,
+                                                       size_t error_size);
 /* "2.0.2". */
 const char *dl_kafka_version(void);
 

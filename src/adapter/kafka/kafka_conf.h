@@ -6,7 +6,8 @@
 
 #include <librdkafka/rdkafka.h>
 
-enum dl_kafka_role { DL_KAFKA_CONSUMER, DL_KAFKA_PRODUCER };
+/* PRODUCER: of dead letters. TRANSACTIONS: see dl_kafka_conf_transactions. */
+enum dl_kafka_role { DL_KAFKA_CONSUMER, DL_KAFKA_PRODUCER, DL_KAFKA_TRANSACTIONS };
 
 enum { DL_KAFKA_ERROR_SIZE = 512 };
 
@@ -14,6 +15,12 @@ enum { DL_KAFKA_ERROR_SIZE = 512 };
  * which key, and why. */
 DL_MUST_USE enum dl_status dl_kafka_conf_create(const struct dl_kafka_options *options, enum dl_kafka_role role,
                                                 rd_kafka_conf_t **conf, char *error, size_t error_size);
+
+/* The same for a transactional producer. Requests take half of timeout_ms at
+ * most unless the user says otherwise. */
+DL_MUST_USE enum dl_status dl_kafka_conf_transactions(const struct dl_kafka_options *options, const char *transactional_id,
+                                                      int timeout_ms, rd_kafka_conf_t **conf, char *error,
+                                                      size_t error_size);
 
 /* The last value given for a key, NULL: not given. */
 const char *dl_kafka_conf_value(const struct dl_kafka_options *options, const char *key);

@@ -147,11 +147,12 @@ static bool said_lately(struct dl_kafka_trouble *trouble, const char *facility)
 
 /* Broker connections come and go; what matters of that reaches on_error. Errors
  * of any other kind are few, and an operator wants to see them. CONFWARN says
- * that a consumer ignores a producer's property: both share one list here. */
+ * that a consumer ignores a producer's property: both share one list here. What
+ * transactions end by is told by dl_transactions_run. */
 static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *line)
 {
     struct dl_kafka_trouble *trouble = rd_kafka_opaque(client);
-    static const char *const told_otherwise[] = {"FAIL", "ERROR", "FATAL", "CONFWARN"};
+    static const char *const told_otherwise[] = {"FAIL", "ERROR", "FATAL", "CONFWARN", "TXNERR", "ADDOFFSETS"};
     enum dl_note_level as = level <= LOG_ERR ? DL_NOTE_WARNING : DL_NOTE_DEBUG;
     for (size_t i = 0; i < sizeof told_otherwise / sizeof told_otherwise[0]; i++)
         if (strcmp(facility, told_otherwise[i]) == 0)
