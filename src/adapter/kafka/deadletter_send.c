@@ -1,6 +1,5 @@
 #include "kafka_deadletter.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,44 +67,16 @@ void dl_deadletter_on_report(rd_kafka_t *client, const rd_kafka_message_t *messa
 
 /* ---- Hand-over ---- */
 
-static rd_kafka_headers_t *headers_of(const struct dl_deadletter *deadletter, const struct dl_letter *letter)
-{
-    char detail[1024], partition[16], offset[24], timestamp[24];
-    dl_letter_detail(letter, detail, sizeof detail);
-    (void)snprintf(partition, sizeof partition, "%" PRId32, letter->partition);
-    (void)snprintf(offset, sizeof offset, "%" PRId64, letter->offset);
-    (void)snprintf(timestamp, sizeof timestamp, "%" PRId64, letter->timestamp_ms);
-    const struct {
-        const char *name, *text;
-    } errors[] = {
-        {DL_DEADLETTER_HEADER "topic", deadletter->source_topics[letter->topic]},
-        {DL_DEADLETTER_HEADER "partition", partition},
-        {DL_DEADLETTER_HEADER "offset", offset},
-        {DL_DEADLETTER_HEADER "timestamp", timestamp},
-        {DL_DEADLETTER_HEADER "reason", letter->reason},
-        {DL_DEADLETTER_HEADER "detail", detail},
-    };
-    const size_t error_count = sizeof errors / sizeof errors[0];
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(error_count + letter->header_count);
-    for (size_t i = 0; i < letter->header_count && !letter->bare; i++)
-        (void)rd_kafka_header_add(headers, letter->headers[i].key, -1, letter->headers[i].value,
-                                  letter->headers[i].value ? (ssize_t)letter->headers[i].value_bytes : -1);
-    for (size_t i = 0; i < error_count; i++)
-        (void)rd_kafka_header_add(headers, errors[i].name, -1, errors[i].text, -1);
-    return headers;
-}
-
 static rd_kafka_resp_err_t produce(struct dl_deadletter *deadletter, struct dl_letter *letter, int32_t partition)
 {
-    rd_kafka_headers_t *headers = headers_of(deadletter, letter);
+    rd_kafka_headers_t *headers = dl_letter_headers(letter, deadletter->source_topics[letter->topic]);
     /* Neither copied nor freed by librdkafka, and not written to: the letter
-     * lives until its report. A value that was cut to nothing is left out. */
-    bool valued = letter->value && (letter->sent_bytes > 0 || letter->value_bytes == 0);
-    void *value = valued ? (void *)(uintptr_t)letter->value : NULL;
+     * lives until its report. */
+    void *value = (void *)(uintptr_t)dl_letter_value(letter);
     rd_kafka_resp_err_t code = rd_kafka_producev(
         deadletter->client, RD_KAFKA_V_RKT(deadletter->handle), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_MSGFLAGS(0),
         RD_KAFKA_V_KEY(letter->bare ? NULL : letter->key, letter->bare ? 0 : letter->key_bytes),
-        RD_KAFKA_V_VALUE(value, valued ? letter->sent_bytes : 0), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(letter),
+        RD_KAFKA_V_VALUE(value, value ? letter->sent_bytes : 0), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(letter),
         RD_KAFKA_V_END);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         rd_kafka_headers_destroy(headers);

@@ -73,8 +73,6 @@ struct dl_deadletter {
     struct dl_recall *recall;     /* under way; NULL: none */
 };
 
-#define DL_DEADLETTER_HEADER "__delightd.errors."
-
 /* ---- deadletter.c ---- */
 
 /* A new client in place of the present one, which has no letters. */

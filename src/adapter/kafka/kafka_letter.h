@@ -4,7 +4,11 @@
 
 #include "kafka.h"
 
+#include <librdkafka/rdkafka.h>
+
 #include <sys/queue.h>
+
+#define DL_DEADLETTER_HEADER "__delightd.errors."
 
 struct dl_letter {
     TAILQ_ENTRY(dl_letter) link; /* in the order of sending */
@@ -24,6 +28,12 @@ struct dl_letter {
 
 TAILQ_HEAD(dl_letters, dl_letter);
 
+struct dl_kafka_letters {
+    const char *const *source_topics;
+    struct dl_letters list;
+    size_t count, bytes, bytes_max;
+};
+
 /* NULL: out of memory. Freed by free(). */
 struct dl_letter *dl_letter_create(const struct dl_kafka_record *record, const char *reason, const char *detail);
 
@@ -37,3 +47,8 @@ bool dl_letter_cut(struct dl_letter *letter, size_t wire_bytes);
 
 /* The detail, and how it was cut. */
 void dl_letter_detail(const struct dl_letter *letter, char *out, size_t out_size);
+
+/* What is sent: the caller's to destroy until librdkafka takes them. */
+rd_kafka_headers_t *dl_letter_headers(const struct dl_letter *letter, const char *source_topic);
+/* Of sent_bytes; NULL: none. A value that was cut to nothing is left out. */
+const void *dl_letter_value(const struct dl_letter *letter);

@@ -98,3 +98,35 @@ void dl_letter_detail(const struct dl_letter *letter, char *out, size_t out_size
     else
         (void)snprintf(out, out_size, "%s%s", detail, letter->bare ? bare : "");
 }
+
+rd_kafka_headers_t *dl_letter_headers(const struct dl_letter *letter, const char *source_topic)
+{
+    char detail[1024], partition[16], offset[24], timestamp[24];
+    dl_letter_detail(letter, detail, sizeof detail);
+    (void)snprintf(partition, sizeof partition, "%" PRId32, letter->partition);
+    (void)snprintf(offset, sizeof offset, "%" PRId64, letter->offset);
+    (void)snprintf(timestamp, sizeof timestamp, "%" PRId64, letter->timestamp_ms);
+    const struct {
+        const char *name, *text;
+    } errors[] = {
+        {DL_DEADLETTER_HEADER "topic", source_topic},
+        {DL_DEADLETTER_HEADER "partition", partition},
+        {DL_DEADLETTER_HEADER "offset", offset},
+        {DL_DEADLETTER_HEADER "timestamp", timestamp},
+        {DL_DEADLETTER_HEADER "reason", letter->reason},
+        {DL_DEADLETTER_HEADER "detail", detail},
+    };
+    const size_t error_count = sizeof errors / sizeof errors[0];
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(error_count + letter->header_count);
+    for (size_t i = 0; i < letter->header_count && !letter->bare; i++)
+        (void)rd_kafka_header_add(headers, letter->headers[i].key, -1, letter->headers[i].value,
+                                  letter->headers[i].value ? (ssize_t)letter->headers[i].value_bytes : -1);
+    for (size_t i = 0; i < error_count; i++)
+        (void)rd_kafka_header_add(headers, errors[i].name, -1, errors[i].text, -1);
+    return headers;
+}
+
+const void *dl_letter_value(const struct dl_letter *letter)
+{
+    return letter->sent_bytes > 0 || letter->value_bytes == 0 ? letter->value : NULL;
+}

@@ -1,0 +1,253 @@
+#include "kafka_transactions.h"
+
+#include "failpoint.h"
+#include "kafka_membership.h"
+
+#include <stdio.h>
+
+static const int64_t backoff_ms = 100, backoff_ms_max = 10000;
+/* What is not wanted any more is brought to an end for so long. */
+static const int leave_ms = 2000;
+/* librdkafka does not resume the sending of positions, and aborts what it cannot
+ * finish in this time; a busy broker should not cause that. */
+static const int positions_ms = 2000;
+static const int64_t positions_pause_ms = 100;
+
+static void failpoint(const struct dl_transactions *transactions, const char *step)
+{
+#ifdef DELIGHT_FAILPOINTS
+    char name[64];
+    (void)snprintf(name, sizeof name, "%s.%s", transactions->name, step);
+    dl_failpoint(name);
+#else
+    (void)transactions, (void)step;
+#endif
+}
+
+/* ---- To an end ---- */
+
+static enum dl_transactions_end commit(struct dl_transactions *transactions,
+                                       bool (*leave)(struct dl_transactions *transactions))
+{
+    transactions->phase = DL_TRANSACTIONS_COMMITTING;
+    enum dl_transactions_end end = dl_transactions_insist(transactions, rd_kafka_commit_transaction, leave);
+    if (end == DL_TRANSACTIONS_ABORT)
+        transactions->phase = DL_TRANSACTIONS_ABORTING;
+    if (end != DL_TRANSACTIONS_DONE)
+        return end;
+    transactions->phase = DL_TRANSACTIONS_READY;
+    transactions->is_committed = true;
+    transactions->last_offset = transactions->produced_offset;
+    atomic_fetch_add_explicit(&transactions->committed, 1, memory_order_relaxed); /* a count, read alone */
+    dl_transactions_well(transactions);
+    return end;
+}
+
+static enum dl_transactions_end abort_open(struct dl_transactions *transactions,
+                                           bool (*leave)(struct dl_transactions *transactions))
+{
+    enum dl_transactions_end end;
+    transactions->phase = DL_TRANSACTIONS_ABORTING;
+    while ((end = dl_transactions_insist(transactions, rd_kafka_abort_transaction, leave)) == DL_TRANSACTIONS_ABORT) {
+        if (leave(transactions))
+            return DL_TRANSACTIONS_LEAVE;
+        dl_transactions_serve(transactions, (int)backoff_ms);
+    }
+    if (end != DL_TRANSACTIONS_DONE)
+        return end;
+    transactions->phase = DL_TRANSACTIONS_READY;
+    atomic_fetch_add_explicit(&transactions->aborted, 1, memory_order_relaxed); /* a count, read alone */
+    return end;
+}
+
+static enum dl_transactions_end settle(struct dl_transactions *transactions,
+                                       bool (*leave)(struct dl_transactions *transactions))
+{
+    enum dl_transactions_end end = DL_TRANSACTIONS_DONE;
+    if (transactions->phase == DL_TRANSACTIONS_NEW || transactions->phase == DL_TRANSACTIONS_DEAD)
+        return DL_TRANSACTIONS_FATAL;
+    if (transactions->phase == DL_TRANSACTIONS_COMMITTING)
+        end = commit(transactions, leave);
+    if (transactions->phase == DL_TRANSACTIONS_OPEN || transactions->phase == DL_TRANSACTIONS_ABORTING)
+        end = abort_open(transactions, leave);
+    return end;
+}
+
+static bool late(struct dl_transactions *transactions)
+{
+    return dl_kafka_now_ms() >= transactions->until_ms;
+}
+
+enum dl_transactions_end dl_transactions_settle_within(struct dl_transactions *transactions, int wait_ms)
+{
+    transactions->until_ms = dl_kafka_now_ms() + wait_ms - DL_TRANSACTIONS_STEP_MS;
+    return settle(transactions, late);
+}
+
+/* ---- Positions ---- */
+
+/* No later try can change that: the broker knows this member, or this generation, no more. */
+static bool is_stale(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION || code == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
+           code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+}
+
+static enum dl_transactions_end send_positions(struct dl_transactions *transactions)
+{
+    const struct dl_transaction *run = transactions->run;
+    enum dl_transactions_end end = DL_TRANSACTIONS_DONE;
+    if (run->position_count == 0)
+        return end;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)run->position_count);
+    for (size_t i = 0; i < run->position_count; i++)
+        rd_kafka_topic_partition_list_add(list, run->positions[i].topic, run->positions[i].partition)->offset =
+            run->positions[i].next;
+    while ((end = dl_transactions_judge(transactions,
+                                        rd_kafka_send_offsets_to_transaction(transactions->client, list,
+                                                                             run->membership->metadata, positions_ms))) ==
+           DL_TRANSACTIONS_AGAIN) {
+        dl_kafka_trouble_silent(&transactions->trouble, transactions->reason);
+        dl_transactions_serve(transactions, (int)positions_pause_ms);
+        if (dl_transactions_leave(transactions)) {
+            end = DL_TRANSACTIONS_LEAVE;
+            break;
+        }
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    transactions->stale = end == DL_TRANSACTIONS_ABORT && is_stale(transactions->code);
+    return end == DL_TRANSACTIONS_STATE ? DL_TRANSACTIONS_ABORT : end;
+}
+
+/* ---- One try ---- */
+
+static enum dl_transactions_end begin(struct dl_transactions *transactions)
+{
+    transactions->is_committed = transactions->stale = false;
+    transactions->begun_ms = dl_kafka_now_ms();
+    dl_transactions_forget_records(transactions);
+    enum dl_transactions_end end = dl_transactions_judge(transactions, rd_kafka_begin_transaction(transactions->client));
+    if (end == DL_TRANSACTIONS_DONE)
+        transactions->phase = DL_TRANSACTIONS_OPEN;
+    else if (end != DL_TRANSACTIONS_FENCED) {
+        transactions->phase = DL_TRANSACTIONS_DEAD;
+        end = DL_TRANSACTIONS_FATAL;
+    }
+    return end;
+}
+
+/* librdkafka refuses records, or gave them back, and does not say why: the call
+ * that is wrong now is answered with the reason. */
+static enum dl_transactions_end ask_why(struct dl_transactions *transactions)
+{
+    if (transactions->explained)
+        return DL_TRANSACTIONS_ABORT;
+    enum dl_transactions_end end = dl_transactions_judge(transactions, rd_kafka_begin_transaction(transactions->client));
+    return end == DL_TRANSACTIONS_FENCED || end == DL_TRANSACTIONS_FATAL ? end : DL_TRANSACTIONS_ABORT;
+}
+
+/* The records have to be there before the positions are sent only where librdkafka
+ * waits for them: at the commit. So both are on their way at once. */
+static enum dl_transactions_end try_once(struct dl_transactions *transactions, enum dl_status *filled)
+{
+    const struct dl_transaction *run = transactions->run;
+    enum dl_transactions_end end = begin(transactions);
+    if (end == DL_TRANSACTIONS_DONE && dl_broken("offsets_outside") && run->position_count > 0) {
+        end = send_positions(transactions);
+        if (end == DL_TRANSACTIONS_DONE)
+            end = commit(transactions, dl_transactions_leave);
+        if (end == DL_TRANSACTIONS_DONE)
+            end = begin(transactions);
+    }
+    if (end != DL_TRANSACTIONS_DONE)
+        return end;
+    failpoint(transactions, "begin");
+    *filled = run->fill(run->context, transactions);
+    if (dl_transactions_leave(transactions))
+        return DL_TRANSACTIONS_LEAVE;
+    if (transactions->failed)
+        return ask_why(transactions);
+    if (*filled != DL_OK)
+        return DL_TRANSACTIONS_ABORT;
+    failpoint(transactions, "produced");
+    if (!dl_broken("offsets_outside"))
+        end = send_positions(transactions);
+    if (end == DL_TRANSACTIONS_DONE) {
+        failpoint(transactions, "offsets");
+        end = dl_transactions_deliver(transactions);
+    }
+    if (end == DL_TRANSACTIONS_ABORT && transactions->failed)
+        end = ask_why(transactions);
+    if (end == DL_TRANSACTIONS_DONE)
+        end = commit(transactions, dl_transactions_leave);
+    if (end == DL_TRANSACTIONS_DONE)
+        failpoint(transactions, "committed");
+    return end;
+}
+
+/* ---- Until it is done ---- */
+
+static enum dl_status status_of(struct dl_transactions *transactions, enum dl_transactions_end end)
+{
+    if (end == DL_TRANSACTIONS_FENCED)
+        return DL_FENCED;
+    if (end != DL_TRANSACTIONS_FATAL)
+        return transactions->is_committed ? DL_OK : DL_STOPPED;
+    dl_note(transactions->notes, DL_NOTE_WARNING, "librdkafka gave a transactional producer up",
+            DL_TEXT("client", transactions->name), DL_TEXT("reason", transactions->reason));
+    return DL_FATAL;
+}
+
+/* After an abort. DL_OK: once more. */
+static enum dl_status try_again(struct dl_transactions *transactions, enum dl_status filled)
+{
+    if (!transactions->failed && filled != DL_OK)
+        return filled;
+    if (transactions->stale) {
+        dl_note(transactions->notes, DL_NOTE_INFO, "a transaction was dropped: its partitions were given to others meanwhile",
+                DL_TEXT("client", transactions->name));
+        return DL_STOPPED;
+    }
+    atomic_fetch_add_explicit(&transactions->retried, 1, memory_order_relaxed); /* a count, read alone */
+    if (transactions->refused_count > 0)
+        return dl_transactions_shrink(transactions) ? DL_OK : DL_REFUSED;
+    dl_transactions_back_off(transactions, backoff_ms, backoff_ms_max);
+    return DL_OK;
+}
+
+static enum dl_status run_wanted(struct dl_transactions *transactions)
+{
+    for (;;) {
+        enum dl_status filled = DL_OK;
+        if (dl_transactions_leave(transactions))
+            return DL_STOPPED;
+        enum dl_transactions_end end = try_once(transactions, &filled);
+        if (end == DL_TRANSACTIONS_ABORT) {
+            bool told = transactions->refused_count > 0 || transactions->stale || (filled != DL_OK && !transactions->failed);
+            if (!told)
+                dl_transactions_note_unwell(transactions);
+            end = settle(transactions, dl_transactions_leave);
+            enum dl_status status = end == DL_TRANSACTIONS_DONE ? try_again(transactions, filled) : DL_OK;
+            if (status != DL_OK)
+                return status;
+            if (end == DL_TRANSACTIONS_DONE)
+                continue;
+        }
+        if (end == DL_TRANSACTIONS_LEAVE)
+            end = dl_transactions_settle_within(transactions, leave_ms);
+        return status_of(transactions, end);
+    }
+}
+
+enum dl_status dl_transactions_run(struct dl_transactions *transactions, const struct dl_transaction *transaction)
+{
+    DL_ASSERT(transactions->phase != DL_TRANSACTIONS_NEW && !transactions->run);
+    DL_ASSERT(transaction->position_count == 0 || transaction->membership);
+    transactions->run = transaction;
+    enum dl_transactions_end end = settle(transactions, dl_transactions_leave);
+    transactions->is_committed = false;
+    enum dl_status status =
+        end == DL_TRANSACTIONS_DONE ? run_wanted(transactions) : status_of(transactions, end);
+    transactions->run = NULL;
+    return status;
+}
