@@ -22,9 +22,12 @@ struct dl_arguments {
     const char *input;            /* score: FILE or "-" */
     const char *windows, *as_of;  /* score; NULL: not given */
     int json, strict;             /* score */
+    int create, check;            /* topics */
+    int partitions, replication;  /* topics: 0, -1: the broker's defaults */
 };
 
 int dl_command_run(const struct dl_arguments *arguments);
 int dl_command_check(const struct dl_arguments *arguments);
 int dl_command_config(const struct dl_arguments *arguments);
 int dl_command_score(const struct dl_arguments *arguments);
+int dl_command_topics(const struct dl_arguments *arguments);

@@ -1,76 +1,41 @@
-#include "ingest.h"
+#include "ingest_inside.h"
 
 #include "clocks.h"
+#include "thread.h"
 
-#include <delight/dedupe.h>
-
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    POLL_MS = 5,          /* how long one call into librdkafka may wait */
-    WAIT_MS = 5,          /* between two tries while the ring is full */
     RECALL_MS = 2000,
     RECALL_PAUSE_MS = 500,
     SETTLE_MS = 100,      /* for the dead letters of a batch before it is put off */
     PROGRESS_MS = 5000,
 };
 
-struct partition {
-    struct dl_dedupe *dedupe; /* NULL: off, or nothing seen yet */
-    int64_t next;             /* first offset that no batch covers; -1: unknown */
-};
-
-struct topic {
-    struct partition *partitions;
-    size_t partition_count;
-};
-
-struct dl_ingest {
-    struct dl_ingest_options options;
-    struct dl_kafka_source *source;
-    struct dl_deadletter *deadletter;
-    struct dl_decoder *decoder;
-    struct topic *topics;
-    struct dl_batch *open;
-    int64_t delivered_reported; /* dead letters */
-    int64_t settle_ms;          /* not before this is ingest held up for dead letters again */
-    int64_t progress_ms;        /* when the re-read was last noted */
-    int64_t started_ms;
-    bool caught_up;
-    pthread_t thread;
-    /* The loop writes, ingest reads; nothing else depends on their order. */
-    atomic_bool stop;
-    atomic_int_fast64_t batch_interval_ms;
-    atomic_bool ended;
-};
-
-static struct dl_note_sink *notes_of(const struct dl_ingest *ingest)
+struct dl_note_sink *dl_ingest_notes(const struct dl_ingest *ingest)
 {
     return ingest->options.source.kafka.notes;
 }
 
-static bool stopping(const struct dl_ingest *ingest)
+bool dl_ingest_stopping(const struct dl_ingest *ingest)
 {
-    return atomic_load_explicit(&ingest->stop, memory_order_relaxed);
+    return atomic_load_explicit(&ingest->stop, memory_order_relaxed) || ingest->fault != DL_INGEST_GOOD;
 }
 
 /* ---- Partitions ---- */
 
-static struct partition *partition_at(struct dl_ingest *ingest, uint16_t topic_index, int32_t number)
+static struct dl_ingest_partition *partition_at(struct dl_ingest *ingest, uint16_t topic_index, int32_t number)
 {
     DL_ASSERT(topic_index < ingest->options.source.topic_count && number >= 0);
-    struct topic *topic = &ingest->topics[topic_index];
+    struct dl_ingest_topic *topic = &ingest->topics[topic_index];
     size_t wanted = (size_t)number + 1;
     if (wanted > topic->partition_count) {
-        struct partition *grown = realloc(topic->partitions, wanted * sizeof *grown);
+        struct dl_ingest_partition *grown = realloc(topic->partitions, wanted * sizeof *grown);
         if (grown == NULL)
             return NULL;
         for (size_t i = topic->partition_count; i < wanted; i++)
-            grown[i] = (struct partition){.next = -1};
+            grown[i] = (struct dl_ingest_partition){.next = -1};
         topic->partitions = grown;
         topic->partition_count = wanted;
     }
@@ -79,25 +44,29 @@ static struct partition *partition_at(struct dl_ingest *ingest, uint16_t topic_i
 
 /* Without memory the counts would be wrong from here on: the process ends and is started again,
  * which recounts everything. */
-_Noreturn static void out_of_memory(const struct dl_ingest *ingest)
+_Noreturn void dl_ingest_out_of_memory(const struct dl_ingest *ingest)
 {
-    dl_note(notes_of(ingest), DL_NOTE_ERROR, "out of memory: leaving, so that a restart can recount");
+    dl_note(dl_ingest_notes(ingest), DL_NOTE_ERROR, "out of memory: leaving, so that a restart can recount");
     _Exit(70);
 }
 
 /* ---- Batches ---- */
 
-static void open_batch(struct dl_ingest *ingest)
+void dl_ingest_open_batch(struct dl_ingest *ingest)
 {
     ingest->open = dl_batch_create(&ingest->options.batch, dl_monotonic_ms());
     if (ingest->open == NULL)
-        out_of_memory(ingest);
+        dl_ingest_out_of_memory(ingest);
+    if (ingest->commit != NULL)
+        dl_ingest_group_capture(ingest);
 }
 
 /* Hands the open batch over when its dead letters are confirmed and the ring has room; otherwise it
  * stays open and goes on merging. */
 static bool try_hand_over(struct dl_ingest *ingest)
 {
+    if (ingest->commit != NULL)
+        return dl_ingest_group_hand_over(ingest);
     if (ingest->deadletter != NULL) {
         if (dl_deadletter_outstanding(ingest->deadletter) > 0)
             return false;
@@ -113,7 +82,7 @@ static bool try_hand_over(struct dl_ingest *ingest)
         return true;
     if (dl_ring_push(ingest->options.ring, ingest->open) != DL_OK)
         return false;
-    open_batch(ingest);
+    dl_ingest_open_batch(ingest);
     ingest->options.on_batch(ingest->options.context);
     return true;
 }
@@ -122,9 +91,9 @@ static bool try_hand_over(struct dl_ingest *ingest)
 static void wait_a_little(struct dl_ingest *ingest)
 {
     if (ingest->deadletter != NULL && dl_deadletter_outstanding(ingest->deadletter) > 0)
-        dl_deadletter_poll(ingest->deadletter, WAIT_MS);
+        dl_deadletter_poll(ingest->deadletter, DL_INGEST_WAIT_MS);
     else
-        dl_sleep_ms(WAIT_MS);
+        dl_sleep_ms(DL_INGEST_WAIT_MS);
 }
 
 /* The letters of a batch are on their way when its interval is over: a moment for them, so that a steady trickle of
@@ -136,14 +105,14 @@ static void settle_dead_letters(struct dl_ingest *ingest, int64_t now_ms)
     ingest->settle_ms = now_ms + SETTLE_MS + atomic_load_explicit(&ingest->batch_interval_ms, memory_order_relaxed);
     int64_t deadline = now_ms + SETTLE_MS;
     while (dl_deadletter_outstanding(ingest->deadletter) > 0 && dl_monotonic_ms() < deadline)
-        dl_deadletter_poll(ingest->deadletter, WAIT_MS);
+        dl_deadletter_poll(ingest->deadletter, DL_INGEST_WAIT_MS);
 }
 
 /* The open batch is at its limit: nothing more is read until it is gone. */
-static void hand_over_or_wait(struct dl_ingest *ingest)
+void dl_ingest_hand_over_or_wait(struct dl_ingest *ingest)
 {
     while (!try_hand_over(ingest)) {
-        if (stopping(ingest))
+        if (dl_ingest_stopping(ingest))
             return;
         wait_a_little(ingest);
     }
@@ -154,9 +123,15 @@ static void hand_over_or_wait(struct dl_ingest *ingest)
 static void dead_letter(struct dl_ingest *ingest, const struct dl_kafka_record *record, enum dl_reject reason,
                         const char *detail)
 {
+    if (ingest->options.dead_letter_topic != NULL && ingest->commit != NULL) {
+        dl_ingest_group_dead_letter(ingest, record, dl_reject_word(reason), detail);
+        if (!dl_ingest_stopping(ingest))
+            dl_batch_counts(ingest->open)->rejected[reason]++;
+        return;
+    }
     dl_batch_counts(ingest->open)->rejected[reason]++;
     if (ingest->deadletter == NULL) {
-        dl_note(notes_of(ingest), DL_NOTE_WARNING, "not an event: counted, and dropped for want of a dead-letter topic",
+        dl_note(dl_ingest_notes(ingest), DL_NOTE_WARNING, "not an event: counted, and dropped for want of a dead-letter topic",
                 DL_TEXT("topic", ingest->options.source.topics[record->topic]), DL_NUMBER("partition", record->partition),
                 DL_NUMBER("offset", record->offset), DL_TEXT("reason", dl_reject_word(reason)), DL_TEXT("detail", detail));
         return;
@@ -166,9 +141,9 @@ static void dead_letter(struct dl_ingest *ingest, const struct dl_kafka_record *
     if (record->offset <= recalled && recalled < record->end)
         return;
     while (dl_deadletter_send(ingest->deadletter, record, dl_reject_word(reason), detail) == DL_FULL) {
-        if (stopping(ingest))
+        if (dl_ingest_stopping(ingest))
             return; /* nothing after this record is handed over either: it is read again */
-        dl_deadletter_poll(ingest->deadletter, WAIT_MS);
+        dl_deadletter_poll(ingest->deadletter, DL_INGEST_WAIT_MS);
     }
 }
 
@@ -176,20 +151,20 @@ static void count_event(struct dl_ingest *ingest, const struct dl_event *event)
 {
     enum dl_status status = dl_batch_add(ingest->open, event);
     if (status == DL_FULL) {
-        hand_over_or_wait(ingest);
-        if (stopping(ingest))
+        dl_ingest_hand_over_or_wait(ingest);
+        if (dl_ingest_stopping(ingest))
             return;
         status = dl_batch_add(ingest->open, event);
     }
     if (status == DL_MEMORY)
-        out_of_memory(ingest);
+        dl_ingest_out_of_memory(ingest);
     DL_ASSERT(status == DL_OK);
     struct dl_ingest_counts *counts = dl_batch_counts(ingest->open);
     counts->accepted[event->type]++;
     counts->retracted += event->sign < 0;
 }
 
-static bool is_duplicate(struct dl_ingest *ingest, struct partition *partition, int64_t offset,
+static bool is_duplicate(struct dl_ingest *ingest, struct dl_ingest_partition *partition, int64_t offset,
                          const struct dl_event *event)
 {
     if (ingest->options.dedupe_records == 0)
@@ -198,26 +173,26 @@ static bool is_duplicate(struct dl_ingest *ingest, struct partition *partition, 
         partition->dedupe = dl_dedupe_create(ingest->options.dedupe_records);
     bool duplicate = false;
     if (partition->dedupe == NULL || dl_dedupe_check(partition->dedupe, offset, event, &duplicate) != DL_OK)
-        out_of_memory(ingest);
+        dl_ingest_out_of_memory(ingest);
     return duplicate;
 }
 
-static void cover(struct dl_ingest *ingest, struct partition *partition, uint16_t topic, int32_t number, int64_t from,
+static void cover(struct dl_ingest *ingest, struct dl_ingest_partition *partition, uint16_t topic, int32_t number, int64_t from,
                   int64_t next, int64_t end)
 {
     if (dl_batch_cover(ingest->open, topic, number, from, next, end) != DL_OK)
-        out_of_memory(ingest);
+        dl_ingest_out_of_memory(ingest);
     partition->next = next;
 }
 
 static void on_record(void *context, const struct dl_kafka_record *record)
 {
     struct dl_ingest *ingest = context;
-    if (stopping(ingest))
+    if (dl_ingest_stopping(ingest))
         return;
-    struct partition *partition = partition_at(ingest, record->topic, record->partition);
+    struct dl_ingest_partition *partition = partition_at(ingest, record->topic, record->partition);
     if (partition == NULL)
-        out_of_memory(ingest);
+        dl_ingest_out_of_memory(ingest);
 
     struct dl_header headers[64];
     size_t header_count = record->header_count < 64 ? record->header_count : 64;
@@ -239,7 +214,7 @@ static void on_record(void *context, const struct dl_kafka_record *record)
         dl_batch_counts(ingest->open)->duplicates++;
     else
         count_event(ingest, &event);
-    if (stopping(ingest))
+    if (dl_ingest_stopping(ingest))
         return;
     struct dl_ingest_counts *counts = dl_batch_counts(ingest->open);
     counts->records++;
@@ -251,20 +226,20 @@ static void on_record(void *context, const struct dl_kafka_record *record)
 static void on_start(void *context, uint16_t topic, int32_t number, int64_t offset)
 {
     struct dl_ingest *ingest = context;
-    struct partition *partition = partition_at(ingest, topic, number);
+    struct dl_ingest_partition *partition = partition_at(ingest, topic, number);
     if (partition == NULL)
-        out_of_memory(ingest);
+        dl_ingest_out_of_memory(ingest);
     dl_dedupe_destroy(partition->dedupe);
-    *partition = (struct partition){.next = offset};
+    *partition = (struct dl_ingest_partition){.next = offset};
 }
 
 static void on_position(void *context, uint16_t topic, int32_t number, int64_t next, int64_t end)
 {
     struct dl_ingest *ingest = context;
-    struct partition *partition = partition_at(ingest, topic, number);
+    struct dl_ingest_partition *partition = partition_at(ingest, topic, number);
     if (partition == NULL)
-        out_of_memory(ingest);
-    if (stopping(ingest))
+        dl_ingest_out_of_memory(ingest);
+    if (dl_ingest_stopping(ingest))
         return;
     cover(ingest, partition, topic, number, partition->next >= 0 ? partition->next : next, next, end);
 }
@@ -272,10 +247,28 @@ static void on_position(void *context, uint16_t topic, int32_t number, int64_t n
 static void on_loss(void *context, uint16_t topic, int32_t number, int64_t from, int64_t to)
 {
     struct dl_ingest *ingest = context;
-    (void)topic;
-    (void)number;
+    if (ingest->commit != NULL && atomic_load_explicit(&ingest->stop_on_data_loss, memory_order_relaxed)) {
+        ingest->fault = DL_INGEST_DATA_LOST; /* the adapter has said what is lost */
+        return;
+    }
     dl_batch_counts(ingest->open)->lost += to - from;
+    struct dl_ingest_partition *partition = partition_at(ingest, topic, number);
+    if (partition == NULL)
+        dl_ingest_out_of_memory(ingest);
+    /* It is known, said and counted: the source chain goes on over it. */
+    cover(ingest, partition, topic, number, partition->next >= 0 && partition->next < from ? partition->next : from, to, to);
 }
+
+void dl_ingest_forget_partitions(struct dl_ingest *ingest)
+{
+    for (size_t i = 0; i < ingest->options.source.topic_count; i++)
+        for (size_t j = 0; j < ingest->topics[i].partition_count; j++) {
+            dl_dedupe_destroy(ingest->topics[i].partitions[j].dedupe);
+            ingest->topics[i].partitions[j] = (struct dl_ingest_partition){.next = -1};
+        }
+}
+
+const struct dl_kafka_callbacks dl_ingest_callbacks = {on_record, on_start, on_position, on_loss, NULL};
 
 /* ---- The thread ---- */
 
@@ -290,7 +283,7 @@ static void note_progress(struct dl_ingest *ingest, int64_t now_ms)
         return;
     int64_t elapsed_ms = now_ms - ingest->started_ms;
     int64_t left_s = done > 0 ? (int64_t)((double)elapsed_ms / 1000.0 * (double)(total - done) / (double)done) : -1;
-    dl_note(notes_of(ingest), DL_NOTE_INFO, "re-reading the topics", DL_NUMBER("records", done), DL_NUMBER("of", total),
+    dl_note(dl_ingest_notes(ingest), DL_NOTE_INFO, "re-reading the topics", DL_NUMBER("records", done), DL_NUMBER("of", total),
             DL_NUMBER("percent", 100 * done / total), DL_NUMBER("seconds_left", left_s));
 }
 
@@ -300,9 +293,9 @@ static void recall_dead_letters(struct dl_ingest *ingest)
     if (ingest->deadletter == NULL)
         return;
     int64_t note_ms = dl_monotonic_ms() + PROGRESS_MS;
-    while (!stopping(ingest)) {
+    while (!dl_ingest_stopping(ingest)) {
         if (dl_monotonic_ms() >= note_ms) {
-            dl_note(notes_of(ingest), DL_NOTE_INFO, "still reading what earlier runs have dead-lettered; events wait",
+            dl_note(dl_ingest_notes(ingest), DL_NOTE_INFO, "still reading what earlier runs have dead-lettered; events wait",
                     DL_TEXT("topic", ingest->options.dead_letter_topic));
             note_ms += PROGRESS_MS;
         }
@@ -310,7 +303,7 @@ static void recall_dead_letters(struct dl_ingest *ingest)
         if (status == DL_OK)
             return;
         if (status == DL_REFUSED) {
-            dl_note(notes_of(ingest), DL_NOTE_WARNING,
+            dl_note(dl_ingest_notes(ingest), DL_NOTE_WARNING,
                     "the dead-letter topic may not be read: what is read again is dead-lettered again; allow READ on it",
                     DL_TEXT("topic", ingest->options.dead_letter_topic));
             return;
@@ -323,6 +316,10 @@ static void recall_dead_letters(struct dl_ingest *ingest)
 static void drain(struct dl_ingest *ingest)
 {
     int64_t deadline = dl_monotonic_ms() + ingest->options.shutdown_timeout_ms;
+    if (ingest->commit != NULL) {
+        dl_ingest_group_end(ingest, deadline);
+        return;
+    }
     while (!try_hand_over(ingest) && dl_monotonic_ms() < deadline)
         wait_a_little(ingest);
 }
@@ -332,8 +329,12 @@ static void *run(void *context)
     struct dl_ingest *ingest = context;
     recall_dead_letters(ingest);
     ingest->started_ms = ingest->progress_ms = dl_monotonic_ms();
-    while (!stopping(ingest)) {
-        dl_kafka_source_poll(ingest->source, POLL_MS);
+    while (!dl_ingest_stopping(ingest)) {
+        if (ingest->commit != NULL && !dl_ingest_group_tend(ingest)) {
+            dl_sleep_ms(DL_INGEST_WAIT_MS);
+            continue;
+        }
+        dl_kafka_source_poll(ingest->source, DL_INGEST_POLL_MS);
         if (ingest->deadletter != NULL)
             dl_deadletter_poll(ingest->deadletter, 0);
         int64_t now_ms = dl_monotonic_ms();
@@ -359,6 +360,10 @@ static void destroy(struct dl_ingest *ingest)
         dl_deadletter_destroy(ingest->deadletter, 0);
     dl_decoder_destroy(ingest->decoder);
     dl_batch_destroy(ingest->open);
+    dl_kafka_letters_destroy(ingest->letters);
+    dl_kafka_membership_destroy(ingest->membership);
+    dl_chain_destroy(ingest->origin);
+    dl_commit_destroy(ingest->commit);
     for (size_t i = 0; ingest->topics != NULL && i < ingest->options.source.topic_count; i++) {
         for (size_t j = 0; j < ingest->topics[i].partition_count; j++)
             dl_dedupe_destroy(ingest->topics[i].partitions[j].dedupe);
@@ -371,24 +376,16 @@ static void destroy(struct dl_ingest *ingest)
 static enum dl_status connect_kafka(struct dl_ingest *ingest)
 {
     const struct dl_ingest_options *options = &ingest->options;
-    const struct dl_kafka_callbacks callbacks = {on_record, on_start, on_position, on_loss, ingest};
+    if (options->commit != NULL)
+        return dl_ingest_group_start(ingest);
+    struct dl_kafka_callbacks callbacks = dl_ingest_callbacks;
+    callbacks.context = ingest;
     enum dl_status status = dl_kafka_source_create(&options->source, &callbacks, &ingest->source);
     if (status != DL_OK || options->dead_letter_topic == NULL)
         return status;
     const struct dl_deadletter_options deadletter = {options->source.kafka, options->dead_letter_topic,
                                                      options->source.topics, options->source.topic_count};
     return dl_deadletter_create(&deadletter, &ingest->deadletter);
-}
-
-/* Signals are the loop's: a new thread inherits a mask that blocks them all. */
-static enum dl_status start_thread(struct dl_ingest *ingest)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int fault = pthread_create(&ingest->thread, NULL, run, ingest);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return fault == 0 ? DL_OK : DL_MEMORY;
 }
 
 enum dl_status dl_ingest_start(struct dl_ingest **result, const struct dl_ingest_options *options)
@@ -398,6 +395,7 @@ enum dl_status dl_ingest_start(struct dl_ingest **result, const struct dl_ingest
         return DL_MEMORY;
     ingest->options = *options;
     atomic_init(&ingest->stop, false);
+    atomic_init(&ingest->stop_on_data_loss, options->stop_on_data_loss);
     atomic_init(&ingest->ended, false);
     atomic_init(&ingest->batch_interval_ms, options->batch_interval_ms);
     ingest->topics = calloc(options->source.topic_count, sizeof *ingest->topics);
@@ -407,7 +405,7 @@ enum dl_status dl_ingest_start(struct dl_ingest **result, const struct dl_ingest
     if (ingest->topics != NULL && ingest->decoder != NULL && ingest->open != NULL)
         status = connect_kafka(ingest);
     if (status == DL_OK)
-        status = start_thread(ingest);
+        status = dl_thread_start(&ingest->thread, run, ingest);
     if (status != DL_OK) {
         destroy(ingest);
         return status;
@@ -430,6 +428,17 @@ void dl_ingest_join(struct dl_ingest *ingest)
 {
     pthread_join(ingest->thread, NULL);
     destroy(ingest);
+}
+
+enum dl_ingest_fault dl_ingest_fault(const struct dl_ingest *ingest)
+{
+    DL_ASSERT(dl_ingest_ended(ingest));
+    return ingest->fault;
+}
+
+void dl_ingest_set_stop_on_data_loss(struct dl_ingest *ingest, bool stop)
+{
+    atomic_store_explicit(&ingest->stop_on_data_loss, stop, memory_order_relaxed);
 }
 
 void dl_ingest_set_batch_interval(struct dl_ingest *ingest, int64_t batch_interval_ms)

@@ -1,9 +1,14 @@
 /* The ingest thread: records in, sealed batches out. It owns the source, the
  * decoder, the duplicates, the dead letters and the open batch; the ring and a
- * wake-up are all that the loop sees of it. */
+ * wake-up are all that the loop sees of it.
+ *
+ *   memory mode   source ─► open batch ─► ring ─► loop
+ *   kafka mode    source ─► open batch ─► commit thread (Kafka) ─► ring ─► loop, for its figures */
 #pragma once
 
 #include "codec.h"
+#include "commit.h"
+#include "head.h"
 #include "kafka.h"
 
 #include <delight/batch.h>
@@ -18,10 +23,20 @@ struct dl_ingest_options {
     struct dl_batch_options batch;
     int64_t batch_interval_ms;
     int64_t dedupe_records;          /* 0: off */
-    int64_t shutdown_timeout_ms;     /* for outstanding dead letters */
-    struct dl_ring *ring;            /* of struct dl_batch *; ingest is its producer */
-    void (*on_batch)(void *context); /* ingest thread: something was pushed, or ingest has ended */
+    int64_t shutdown_timeout_ms;     /* for outstanding dead letters, and the last transaction */
+    struct dl_ring *ring;            /* of struct dl_batch *; ingest (kafka mode: the commit thread) is its producer */
+    void (*on_batch)(void *context); /* ingest or commit thread: something was pushed, or ingest has ended */
     void *context;
+    /* Kafka mode; NULL: memory mode. The ring, on_batch and context in it are set here. */
+    const struct dl_commit_options *commit;
+    const char *state_topic;
+    bool stop_on_data_loss; /* memory mode goes on */
+};
+
+/* Why ingest has ended by itself. */
+enum dl_ingest_fault {
+    DL_INGEST_GOOD, DL_INGEST_DATA_LOST, DL_INGEST_FENCED_OUT,
+    DL_INGEST_REFUSED /* librdkafka refuses a property, noted */
 };
 
 /* Starts the thread. What the options point to outlives it.
@@ -31,8 +46,12 @@ DL_MUST_USE enum dl_status dl_ingest_start(struct dl_ingest **ingest, const stru
 /* Loop thread. Asks it to seal what is open and end; on_batch tells when. */
 void dl_ingest_stop(struct dl_ingest *ingest);
 bool dl_ingest_ended(const struct dl_ingest *ingest);
+enum dl_ingest_fault dl_ingest_fault(const struct dl_ingest *ingest); /* once it has ended */
 /* Waits for the thread (at once after dl_ingest_ended) and frees it. */
 void dl_ingest_join(struct dl_ingest *ingest);
 
 /* Any thread; holds from the next batch on. */
 void dl_ingest_set_batch_interval(struct dl_ingest *ingest, int64_t batch_interval_ms);
+void dl_ingest_set_stop_on_data_loss(struct dl_ingest *ingest, bool stop);
+/* Any thread; zero in memory mode. */
+void dl_ingest_commit_counts(const struct dl_ingest *ingest, struct dl_transactions_counts *counts);

@@ -16,7 +16,8 @@
 #include <uv.h>
 #include <yaml.h>
 
-enum long_option { OPT_SET = 256, OPT_CONNECT, OPT_WINDOWS, OPT_AS_OF, OPT_FORMAT, OPT_STRICT };
+enum long_option { OPT_SET = 256, OPT_CONNECT, OPT_WINDOWS, OPT_AS_OF, OPT_FORMAT, OPT_STRICT,
+                   OPT_CREATE, OPT_CHECK, OPT_PARTITIONS, OPT_REPLICATION };
 
 struct command {
     const char *name;
@@ -41,6 +42,16 @@ static const struct command commands[] = {
     {"config", dl_command_config, "cs", false, false, "delightd config [-c FILE] [--set A.B=VALUE]…",
      "Prints the effective configuration, defaults included and secrets hidden.\n\n"
      "  -c, --config FILE  the configuration; without it, the defaults\n" SET_HELP},
+    {"topics", dl_command_topics, "cstkpr", true, false,
+     "delightd topics -c FILE --create|--check [--partitions N] [--replication N] [--set A.B=VALUE]…",
+     "Makes the topics that the configuration needs, or tells what is wrong with those that are there.\n"
+     "durability: kafka also needs tallies_topic and state_topic, one partition each.\n"
+     "Exit status 0: good; 1: something is not as it should be; 78: the configuration is not good.\n\n"
+     "  -c, --config FILE  the configuration\n"
+     "  --create           makes those that are missing, then checks all of them\n"
+     "  --check            only checks\n"
+     "  --partitions N     of the input topics, when they are made; default: the broker's\n"
+     "  --replication N    copies of each topic, when it is made; default: the broker's\n" SET_HELP},
     {"score", dl_command_score, "cswafS", false, true,
      "delightd score [FILE|-] [-c FILE] [--windows 1h,90d] [--as-of TIME] [--format table|json] [--strict]",
      "Scores events from newline-delimited JSON with the service's own engine; no Kafka, no Redis.\n"
@@ -66,6 +77,10 @@ static const struct {
     {'a', {"as-of", required_argument, NULL, OPT_AS_OF}},
     {'f', {"format", required_argument, NULL, OPT_FORMAT}},
     {'S', {"strict", no_argument, NULL, OPT_STRICT}},
+    {'t', {"create", no_argument, NULL, OPT_CREATE}},
+    {'k', {"check", no_argument, NULL, OPT_CHECK}},
+    {'p', {"partitions", required_argument, NULL, OPT_PARTITIONS}},
+    {'r', {"replication", required_argument, NULL, OPT_REPLICATION}},
 };
 enum { OPTIONS = sizeof options / sizeof options[0] };
 
@@ -121,7 +136,7 @@ static int help(int argc, char **argv)
     else if (strcmp(argv[2], "options-man") == 0)
         dl_config_print_man(stdout);
     else {
-        fprintf(stderr, "delightd: no help on '%s'; there is help on run, check, config, score, fields, options\n", argv[2]);
+        fprintf(stderr, "delightd: no help on '%s'; there is help on run, check, config, topics, score, fields, options\n", argv[2]);
         return DL_EXIT_USAGE;
     }
     return DL_EXIT_OK;
@@ -131,6 +146,16 @@ static int usage_fault(const struct command *command, const char *fault, const c
 {
     fprintf(stderr, "delightd %s: %s%s\nusage: %s\n", command->name, fault, what, command->usage);
     return DL_EXIT_USAGE;
+}
+
+static int take_number(const struct command *command, int *number, int max)
+{
+    char *end;
+    long value = strtol(optarg, &end, 10);
+    if (end == optarg || *end != '\0' || value < 1 || value > max)
+        return usage_fault(command, "expected a number from 1 on, not ", optarg);
+    *number = (int)value;
+    return -1;
 }
 
 /* -1: go on. */
@@ -143,6 +168,10 @@ static int take_option(const struct command *command, int option, struct dl_argu
     case OPT_WINDOWS: arguments->windows = optarg; return -1;
     case OPT_AS_OF: arguments->as_of = optarg; return -1;
     case OPT_STRICT: arguments->strict = 1; return -1;
+    case OPT_CREATE: arguments->create = 1; return -1;
+    case OPT_CHECK: arguments->check = 1; return -1;
+    case OPT_PARTITIONS: return take_number(command, &arguments->partitions, 100000);
+    case OPT_REPLICATION: return take_number(command, &arguments->replication, 100);
     case OPT_FORMAT:
         arguments->json = strcmp(optarg, "json") == 0;
         if (!arguments->json && strcmp(optarg, "table") != 0)
@@ -205,7 +234,7 @@ int main(int argc, char **argv)
     const char **sets = calloc((size_t)argc, sizeof *sets);
     if (sets == NULL)
         return DL_EXIT_SOFTWARE;
-    struct dl_arguments arguments = {.sets = sets, .input = "-"};
+    struct dl_arguments arguments = {.sets = sets, .input = "-", .replication = -1};
     argv[1] = argv[0];
     int status = parse(command, argc - 1, argv + 1, &arguments);
     if (status < 0)

@@ -1,32 +1,33 @@
 /* `delightd run`: the loop thread. Batches come in from ingest, panes move with
  * the clock, what changed goes to Redis.
  *
- *   ingest ─► ring ─► on_batches ─► engine ◄─ on_publish ─► view ─► Redis
+ *   memory mode   ingest ─► ring ─► on_batches ─► scoring ─► Redis
+ *   kafka mode    ingest ─► commit thread ─► ring ─► on_batches, for the figures
+ *                                └► cx.tallies ─► scorer ─► scoring ─► Redis
  *
- * The end, in order: ingest seals and ends; its last batches are applied and
- * published; the view settles; handles close; the loop returns. */
+ * The end, in order: ingest seals and ends; its last batches are applied, or the
+ * scorer writes its last checkpoint; what is not published yet is; handles close;
+ * the loop returns. */
 #include "commands.h"
 
 #include "clocks.h"
 #include "ingest.h"
 #include "log.h"
 #include "report.h"
+#include "scorer.h"
 #include "settings.h"
 
-#include <delight/clock.h>
 #include <delight/time.h>
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uv.h>
 
 enum {
     RING_SLOTS = 4, /* few: pressure merges batches in ingest, and merged batches are cheaper to apply */
     BATCHES_PER_WAKE = 8, /* timers and Redis get their turn in between */
     TICK_MS = 1000,
     DRAIN_MS = 10,
-    NOTE_MS = 60000,
 };
 
 struct daemon {
@@ -36,27 +37,35 @@ struct daemon {
     struct dl_note_sink *notes;
     struct dl_catalogue *catalogue;
     char *catalogue_json;
-    struct dl_engine *engine;
-    struct dl_clock clock;
+    char *transactional_id;
+    struct dl_commit_options commit; /* kafka mode */
     struct dl_ring *ring;
-    struct dl_ingest *ingest; /* NULL once it has ended */
-    struct dl_view *view;
+    struct dl_ingest *ingest;   /* NULL: not this process's role, or it has ended */
+    struct dl_scoring *scoring; /* memory mode */
+    struct dl_scorer *scorer;   /* kafka mode; NULL: not this process's role */
     struct dl_report report;
 
     uv_loop_t loop;
     uv_async_t batches;
     uv_timer_t publish, tick, watchdog, deadline;
     uv_signal_t terminate, interrupt, hang_up;
-    int64_t newest_ms; /* newest accepted event time; INT64_MIN: none */
     int64_t started_ms, start_ms;
-    bool caught_up;    /* from now on scores are published */
-    bool stopping, closing;
-    bool failed;       /* what the engine holds can no longer be trusted */
-    struct dl_batch *held; /* beyond a clock that has jumped; NULL: none */
-    struct dl_engine_counts noted; /* as last told to the operator */
-    int64_t noted_ms;
+    bool caught_up; /* memory mode: from now on scores are published */
+    bool stopping, scorer_stopped, closing;
+    struct dl_batch *held; /* memory mode: beyond a clock that has jumped; NULL: none */
     int exit_status;
 };
+
+static bool kafka_mode(const struct daemon *daemon)
+{
+    return daemon->config->durability == DL_DURABILITY_KAFKA;
+}
+
+/* NULL: this process does not score now. */
+static struct dl_scoring *scoring_of(const struct daemon *daemon)
+{
+    return daemon->scorer != NULL ? dl_scorer_scoring(daemon->scorer) : daemon->scoring;
+}
 
 /* ---- The end ---- */
 
@@ -66,7 +75,7 @@ static void close_handle(uv_handle_t *handle)
         uv_close(handle, NULL);
 }
 
-static void on_view_closed(void *context)
+static void on_closed(void *context)
 {
     (void)context;
 }
@@ -76,7 +85,12 @@ static void close_all(struct daemon *daemon)
     if (daemon->closing)
         return;
     daemon->closing = true;
-    dl_view_close(daemon->view, on_view_closed, daemon);
+    if (daemon->scoring != NULL)
+        dl_scoring_close(daemon->scoring, on_closed, daemon);
+    if (daemon->scorer != NULL)
+        dl_scorer_close(daemon->scorer, on_closed, daemon);
+    daemon->scoring = NULL;
+    daemon->scorer = NULL;
     uv_handle_t *handles[] = {
         (uv_handle_t *)&daemon->batches,   (uv_handle_t *)&daemon->publish,   (uv_handle_t *)&daemon->tick,
         (uv_handle_t *)&daemon->watchdog,  (uv_handle_t *)&daemon->deadline,  (uv_handle_t *)&daemon->terminate,
@@ -89,10 +103,20 @@ static void close_all(struct daemon *daemon)
 static void on_deadline(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
-    dl_note(daemon->notes, DL_NOTE_WARNING, "shutdown_timeout has passed: leaving with work undone; a restart recounts it");
+    dl_note(daemon->notes, DL_NOTE_WARNING, "shutdown_timeout has passed: leaving with work undone; a restart does it");
     if (daemon->ingest != NULL)
         _Exit(daemon->exit_status); /* a thread that does not end cannot be waited for */
     close_all(daemon);
+}
+
+static void on_publish(uv_timer_t *timer);
+
+/* Ingest is gone, or never was: the scorer may write its last checkpoint. on_publish looks for the end. */
+static void begin_drain(struct daemon *daemon)
+{
+    if (daemon->scorer != NULL)
+        dl_scorer_stop(daemon->scorer);
+    uv_timer_start(&daemon->publish, on_publish, DRAIN_MS, DRAIN_MS);
 }
 
 static void begin_stop(struct daemon *daemon)
@@ -101,58 +125,96 @@ static void begin_stop(struct daemon *daemon)
         return;
     daemon->stopping = true;
     dl_service_stopping();
-    dl_ingest_stop(daemon->ingest);
     uv_timer_start(&daemon->deadline, on_deadline, (uint64_t)daemon->config->shutdown_timeout_ms, 0);
+    if (daemon->ingest != NULL)
+        dl_ingest_stop(daemon->ingest);
+    else
+        begin_drain(daemon);
 }
 
-static void fail(struct daemon *daemon, const char *what, enum dl_status status)
+static void on_scoring_failed(void *context, const char *at, enum dl_status status)
 {
-    dl_note(daemon->notes, DL_NOTE_ERROR, "cannot go on", DL_TEXT("at", what), DL_TEXT("status", dl_status_text(status)));
+    struct daemon *daemon = context;
+    dl_note(daemon->notes, DL_NOTE_ERROR, "cannot go on", DL_TEXT("at", at), DL_TEXT("status", dl_status_text(status)));
     daemon->exit_status = status == DL_MEMORY ? DL_EXIT_SOFTWARE : DL_EXIT_FAILED;
-    daemon->failed = true; /* nothing more is counted or published: a restart recounts */
     begin_stop(daemon);
 }
 
-/* ---- Clock and windows ---- */
-
-static void move_clock(struct daemon *daemon)
+static void note_data_loss(struct daemon *daemon)
 {
-    switch (dl_clock_update(&daemon->clock, dl_wall_ms(), dl_boot_ms(), daemon->newest_ms)) {
-    case DL_CLOCK_JUMPED:
-        dl_note(daemon->notes, DL_NOTE_WARNING,
-                "the wall clock jumped by more than a minute: windows go on by the boot clock until it has held for 5 minutes",
-                DL_NUMBER("jump_ms", daemon->clock.jump_ms));
-        break;
-    case DL_CLOCK_ADOPTED:
-        dl_note(daemon->notes, DL_NOTE_WARNING, "the new wall clock has held for 5 minutes: windows follow it");
-        break;
-    case DL_CLOCK_RETURNED:
-        dl_note(daemon->notes, DL_NOTE_NOTICE, "the wall clock is back");
-        break;
-    case DL_CLOCK_STEADY:
-        break;
+    dl_note(daemon->notes, DL_NOTE_ERROR,
+            "stopping, for on_data_loss is stop; to go on without what is lost, start with --set on_data_loss=continue");
+}
+
+static void on_scorer_fault(void *context, enum dl_scorer_fault fault)
+{
+    struct daemon *daemon = context;
+    if (fault == DL_SCORER_DATA_LOST)
+        note_data_loss(daemon);
+    daemon->exit_status = fault == DL_SCORER_REFUSED ? DL_EXIT_CONFIG : DL_EXIT_FAILED;
+    begin_stop(daemon);
+}
+
+static void on_scorer_stopped(void *context)
+{
+    struct daemon *daemon = context;
+    daemon->scorer_stopped = true; /* it may be in the middle of something: on_publish closes it */
+}
+
+/* ---- Publishing ---- */
+
+static void publish(struct daemon *daemon)
+{
+    struct dl_view_status status = {
+        .roles = daemon->config->roles.count == 2 ? "ingest,score" : daemon->config->roles.item[0],
+        .partitions = (int64_t)daemon->report.partition_count,
+        .lag = dl_report_lag(&daemon->report),
+        .draining = daemon->stopping && daemon->ingest == NULL,
+    };
+    if (daemon->scorer != NULL)
+        dl_scorer_publish(daemon->scorer, &status);
+    else if (daemon->scoring != NULL && daemon->caught_up)
+        dl_scoring_publish(daemon->scoring, &status);
+}
+
+static bool drained(const struct daemon *daemon)
+{
+    const struct dl_scoring *scoring = scoring_of(daemon);
+    if (daemon->scorer != NULL ? !daemon->scorer_stopped : daemon->scoring != NULL && !daemon->caught_up)
+        return daemon->scorer == NULL; /* memory mode: what is not whole is not published */
+    return scoring == NULL || dl_scoring_drained(scoring);
+}
+
+static void on_publish(uv_timer_t *timer)
+{
+    struct daemon *daemon = timer->data;
+    if (daemon->stopping && daemon->ingest == NULL && drained(daemon)) {
+        close_all(daemon);
+        return;
     }
-    if (daemon->clock.now_ms == INT64_MIN || daemon->failed)
-        return; /* clock: event, and no event yet */
-    enum dl_status status = dl_engine_advance(daemon->engine, daemon->clock.now_ms);
-    if (status != DL_OK)
-        fail(daemon, "advance", status);
+    /* Draining: the clock stands still, so that an end comes into sight. */
+    if (daemon->scoring != NULL && !daemon->stopping)
+        dl_scoring_move_clock(daemon->scoring);
+    if (daemon->held != NULL)
+        uv_async_send(&daemon->batches);
+    publish(daemon);
+}
+
+/* ---- Batches ---- */
+
+static enum dl_status each_of_batch(const void *batch, dl_batch_on_tally *on_tally, void *context)
+{
+    return dl_batch_each(batch, on_tally, context);
 }
 
 static void apply(struct daemon *daemon, struct dl_batch *batch)
 {
-    if (daemon->failed)
-        return;
-    int64_t newest_ms = dl_batch_newest_ms(batch);
-    if (newest_ms > daemon->newest_ms)
-        daemon->newest_ms = newest_ms;
-    move_clock(daemon);
-    enum dl_status status = dl_report_add(&daemon->report, batch);
-    if (status == DL_OK && dl_batch_tallies(batch) > 0)
-        status = dl_engine_apply(daemon->engine, batch);
-    if (status != DL_OK)
-        fail(daemon, "apply", status);
-    if (dl_batch_caught_up(batch) && !daemon->caught_up) {
+    if (dl_report_add(&daemon->report, batch) != DL_OK)
+        on_scoring_failed(daemon, "report", DL_MEMORY);
+    if (daemon->scoring == NULL)
+        return; /* kafka mode: it comes back by way of cx.tallies */
+    dl_scoring_apply(daemon->scoring, each_of_batch, batch, dl_batch_newest_ms(batch), DL_ALL_WINDOWS);
+    if (dl_batch_caught_up(batch) && !daemon->caught_up && !dl_scoring_failed(daemon->scoring)) {
         daemon->caught_up = true;
         dl_note(daemon->notes, DL_NOTE_NOTICE, "caught up: publishing", DL_NUMBER("events", dl_report_events(&daemon->report)),
                 DL_NUMBER("rejected", dl_report_rejects(&daemon->report)),
@@ -160,66 +222,37 @@ static void apply(struct daemon *daemon, struct dl_batch *batch)
     }
 }
 
-/* ---- Publishing ---- */
-
-static void publish(struct daemon *daemon)
-{
-    struct dl_engine_counts counts;
-    dl_engine_counts(daemon->engine, &counts);
-    const struct dl_view_status status = {
-        .data_since_ms = counts.oldest_ms == INT64_MAX ? 0 : counts.oldest_ms,
-        .roles = "ingest,score",
-        .partitions = (int64_t)daemon->report.partition_count,
-        .lag = dl_report_lag(&daemon->report),
-        .draining = daemon->ingest == NULL,
-    };
-    dl_view_publish(daemon->view, dl_wall_ms(), &status);
-}
-
-static void on_publish(uv_timer_t *timer)
-{
-    struct daemon *daemon = timer->data;
-    bool publishes = daemon->caught_up && !daemon->failed;
-    /* Draining: the clock stands still, so that an end comes into sight. */
-    if (daemon->ingest == NULL && (!publishes || !dl_view_up(daemon->view) || dl_view_settled(daemon->view))) {
-        close_all(daemon);
-        return;
-    }
-    if (daemon->ingest != NULL)
-        move_clock(daemon);
-    if (daemon->held != NULL && daemon->clock.jump_ms == 0)
-        uv_async_send(&daemon->batches);
-    if (publishes)
-        publish(daemon);
-}
-
-static void end_ingest(struct daemon *daemon)
-{
-    dl_ingest_join(daemon->ingest);
-    daemon->ingest = NULL;
-    if (!daemon->stopping)
-        begin_stop(daemon);
-    if (daemon->caught_up && !daemon->failed)
-        publish(daemon); /* the last batches, once at least */
-    uv_timer_start(&daemon->publish, on_publish, DRAIN_MS, DRAIN_MS);
-}
-
-/* While a jump of the wall clock is under observation, T follows the boot clock, and events of the new time would be
- * dropped as too far ahead. They wait here, and behind them in the ring and in ingest. */
-static bool hold_back(const struct daemon *daemon, const struct dl_batch *batch)
-{
-    return daemon->clock.jump_ms != 0 && !daemon->stopping &&
-           dl_batch_newest_ms(batch) > daemon->clock.now_ms + DL_FUTURE_MS;
-}
-
+/* What has to wait for the clock waits here, and behind it in the ring and in ingest. */
 static struct dl_batch *next_batch(struct daemon *daemon)
 {
     struct dl_batch *batch = daemon->held != NULL ? daemon->held : dl_ring_pop(daemon->ring);
     daemon->held = NULL;
-    if (batch == NULL || !hold_back(daemon, batch))
+    if (batch == NULL || daemon->scoring == NULL || daemon->stopping ||
+        !dl_scoring_must_wait(daemon->scoring, dl_batch_newest_ms(batch)))
         return batch;
     daemon->held = batch;
     return NULL;
+}
+
+static void note_ingest_fault(struct daemon *daemon, enum dl_ingest_fault fault)
+{
+    if (fault == DL_INGEST_GOOD)
+        return;
+    if (fault == DL_INGEST_DATA_LOST)
+        note_data_loss(daemon);
+    daemon->exit_status = fault == DL_INGEST_REFUSED ? DL_EXIT_CONFIG : DL_EXIT_FAILED;
+}
+
+static void end_ingest(struct daemon *daemon)
+{
+    note_ingest_fault(daemon, dl_ingest_fault(daemon->ingest));
+    dl_ingest_join(daemon->ingest);
+    daemon->ingest = NULL;
+    if (daemon->stopping)
+        begin_drain(daemon);
+    else
+        begin_stop(daemon);
+    publish(daemon); /* the last batches, once at least */
 }
 
 static void on_batches(uv_async_t *async)
@@ -242,7 +275,7 @@ static void on_batches(uv_async_t *async)
         end_ingest(daemon);
 }
 
-/* Ingest thread. */
+/* Ingest or commit thread. */
 static void on_batch_pushed(void *context)
 {
     struct daemon *daemon = context;
@@ -251,29 +284,27 @@ static void on_batch_pushed(void *context)
 
 /* ---- Every second ---- */
 
-/* What was not counted where its sender meant it, once a minute where it grew. */
-static void note_growth(struct daemon *daemon)
+static const char *doing(const struct daemon *daemon)
 {
-    int64_t now_ms = dl_monotonic_ms();
-    if (now_ms - daemon->noted_ms < NOTE_MS)
-        return;
-    daemon->noted_ms = now_ms;
-    struct dl_engine_counts now;
-    dl_engine_counts(daemon->engine, &now);
-    const struct dl_engine_counts *before = &daemon->noted;
-    if (now.late > before->late)
-        dl_note(daemon->notes, DL_NOTE_INFO, "events older than every window were not counted",
-                DL_NUMBER("events", now.late - before->late), DL_NUMBER("since_start", now.late));
-    if (now.ahead > before->ahead)
-        dl_note(daemon->notes, DL_NOTE_WARNING, "events more than 5 minutes ahead of this host's clock were not counted; if its clock was slow, restart to recount them",
-                DL_NUMBER("events", now.ahead - before->ahead), DL_NUMBER("since_start", now.ahead));
-    int64_t over = now.over_subjects - before->over_subjects + now.over_segment_values - before->over_segment_values;
-    for (int kind = 0; kind < DL_KINDS; kind++)
-        over += now.over_cap[kind] - before->over_cap[kind];
-    if (over > 0)
-        dl_note(daemon->notes, DL_NOTE_WARNING, "names over a cap were counted in __other__; see limits",
-                DL_NUMBER("tallies", over), DL_NUMBER("subjects", now.subjects));
-    daemon->noted = now;
+    if (daemon->stopping)
+        return "stopping";
+    if (daemon->scorer != NULL) {
+        struct dl_scorer_counts counts;
+        dl_scorer_counts(daemon->scorer, &counts);
+        return dl_scorer_state_text(counts.state);
+    }
+    return kafka_mode(daemon) ? "counting" : daemon->caught_up ? "publishing" : "catching up";
+}
+
+static void tell_status(const struct daemon *daemon)
+{
+    const struct dl_scoring *scoring = scoring_of(daemon);
+    char line[160];
+    snprintf(line, sizeof line, "%s, %.0f events/s, lag %" PRId64 ", %zu partitions%s%s", doing(daemon),
+             daemon->report.events_per_second, dl_report_lag(&daemon->report), daemon->report.partition_count,
+             scoring == NULL ? "" : dl_scoring_redis_up(scoring) ? ", Redis up" : ", Redis away",
+             scoring != NULL && dl_scoring_fenced(scoring) ? " (fenced)" : "");
+    dl_service_status(line);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -281,13 +312,9 @@ static void on_tick(uv_timer_t *timer)
     struct daemon *daemon = timer->data;
     dl_report_tick(&daemon->report, dl_monotonic_ms());
     dl_log_tick(daemon->log);
-    note_growth(daemon);
-    char line[160];
-    snprintf(line, sizeof line, "%s, %.0f events/s, lag %" PRId64 ", %zu partitions, Redis %s%s",
-             daemon->stopping ? "stopping" : daemon->caught_up ? "publishing" : "catching up",
-             daemon->report.events_per_second, dl_report_lag(&daemon->report), daemon->report.partition_count,
-             dl_view_up(daemon->view) ? "up" : "away", dl_view_fenced(daemon->view) ? " (fenced)" : "");
-    dl_service_status(line);
+    if (scoring_of(daemon) != NULL)
+        dl_scoring_tick(scoring_of(daemon));
+    tell_status(daemon);
 }
 
 static void on_watchdog(uv_timer_t *timer)
@@ -334,13 +361,13 @@ static void take_over(struct daemon *daemon, struct dl_config *fresh)
     dl_config_compare(config, fresh, on_difference, daemon);
     dl_config_take_over(config, fresh);
     dl_log_set_level(daemon->log, (enum dl_note_level)config->log.level);
-    if (daemon->ingest != NULL)
+    if (daemon->ingest != NULL) {
         dl_ingest_set_batch_interval(daemon->ingest, config->batch_interval_ms);
+        dl_ingest_set_stop_on_data_loss(daemon->ingest, config->on_data_loss == DL_ON_DATA_LOSS_STOP);
+    }
     uv_timer_start(&daemon->publish, on_publish, 0, (uint64_t)config->publish_interval_ms);
-    const struct dl_view_options view = dl_settings_view(config, daemon->notes, daemon->catalogue_json);
-    enum dl_status status = dl_view_reconfigure(daemon->view, &view);
-    if (status != DL_OK)
-        fail(daemon, "reload", status);
+    if (scoring_of(daemon) != NULL)
+        dl_scoring_reconfigure(scoring_of(daemon));
 }
 
 static void on_hang_up(uv_signal_t *signal, int number)
@@ -378,7 +405,8 @@ static enum dl_status start_ingest(struct daemon *daemon)
             .topic_count = config->kafka.topics.count,
             .start_ms = daemon->start_ms,
             .warm_up_records = config->dedupe.records,
-            .retention_ms_min = longest_ms + longest_ms / DL_PANES + DL_FUTURE_MS,
+            /* In kafka mode what was counted need not be read again. */
+            .retention_ms_min = kafka_mode(daemon) ? 0 : longest_ms + longest_ms / DL_PANES + DL_FUTURE_MS,
         },
         .dead_letter_topic = config->kafka.dead_letter_topic[0] == '\0' ? NULL : config->kafka.dead_letter_topic,
         .decode = dl_settings_decode(config, daemon->catalogue),
@@ -389,6 +417,9 @@ static enum dl_status start_ingest(struct daemon *daemon)
         .ring = daemon->ring,
         .on_batch = on_batch_pushed,
         .context = daemon,
+        .commit = kafka_mode(daemon) ? &daemon->commit : NULL,
+        .state_topic = config->kafka.state_topic,
+        .stop_on_data_loss = config->on_data_loss == DL_ON_DATA_LOSS_STOP,
     };
     return dl_ingest_start(&daemon->ingest, &options);
 }
@@ -417,38 +448,68 @@ static void start_handles(struct daemon *daemon)
         uv_timer_start(&daemon->watchdog, on_watchdog, watchdog_ms, watchdog_ms);
 }
 
+/* GROUP-ingest-INSTANCE, stable: a restart ends at once what its predecessor left open. */
+static enum dl_status describe_commit(struct daemon *daemon)
+{
+    const struct dl_config *config = daemon->config;
+    if (asprintf(&daemon->transactional_id, "%s-ingest-%s", dl_settings_group(config), config->instance) < 0) {
+        daemon->transactional_id = NULL;
+        return DL_MEMORY;
+    }
+    daemon->commit = (struct dl_commit_options){
+        .kafka = dl_settings_kafka(config, daemon->notes),
+        .transactional_id = daemon->transactional_id,
+        .tallies_topic = config->kafka.tallies_topic,
+        .dead_letter_topic = config->kafka.dead_letter_topic[0] == '\0' ? NULL : config->kafka.dead_letter_topic,
+        .topics = (const char *const *)config->kafka.topics.item,
+        .record_version = (int)config->kafka.record_version,
+        .segments = (int)config->segments.count,
+    };
+    for (size_t i = 0; i < config->segments.count; i++)
+        daemon->commit.segment[i] = dl_name_of(config->segments.item[i]);
+    return DL_OK;
+}
+
 static enum dl_status create_parts(struct daemon *daemon)
 {
-    const struct dl_engine_options engine = dl_settings_engine(daemon->config);
     daemon->catalogue = dl_settings_catalogue(daemon->config);
     daemon->catalogue_json = dl_settings_catalogue_json(daemon->config);
-    daemon->engine = dl_engine_create(&engine);
     daemon->ring = dl_ring_create(RING_SLOTS, 0);
-    bool whole = daemon->catalogue != NULL && daemon->catalogue_json != NULL && daemon->engine != NULL && daemon->ring != NULL;
-    return whole ? DL_OK : DL_MEMORY;
+    if (daemon->catalogue == NULL || daemon->catalogue_json == NULL || daemon->ring == NULL)
+        return DL_MEMORY;
+    return kafka_mode(daemon) ? describe_commit(daemon) : DL_OK;
+}
+
+static enum dl_status start_scoring(struct daemon *daemon, int64_t wall_ms)
+{
+    if (kafka_mode(daemon)) {
+        const struct dl_scorer_options scorer = {
+            .loop = &daemon->loop, .config = daemon->config, .catalogue_json = daemon->catalogue_json, .notes = daemon->notes,
+            .kafka = dl_settings_kafka(daemon->config, daemon->notes), .on_fault = on_scorer_fault,
+            .on_stopped = on_scorer_stopped, .context = daemon};
+        return dl_settings_has_role(daemon->config, "score") ? dl_scorer_start(&daemon->scorer, &scorer) : DL_OK;
+    }
+    const struct dl_scoring_options scoring = {
+        .loop = &daemon->loop, .config = daemon->config, .catalogue_json = daemon->catalogue_json, .notes = daemon->notes,
+        .token = wall_ms, .on_failed = on_scoring_failed, .context = daemon};
+    return dl_scoring_create(&scoring, &daemon->scoring);
 }
 
 /* On failure nothing of the loop is left open. */
 static enum dl_status start(struct daemon *daemon)
 {
-    daemon->newest_ms = INT64_MIN;
     daemon->started_ms = dl_monotonic_ms();
     int64_t wall_ms = dl_wall_ms();
     daemon->start_ms = dl_settings_start_ms(daemon->config, wall_ms);
-    dl_clock_init(&daemon->clock, (enum dl_clock_mode)daemon->config->clock);
     enum dl_status status = create_parts(daemon);
     if (status != DL_OK)
         return status;
     if (uv_loop_init(&daemon->loop) != 0)
         return DL_IO;
-    const struct dl_view_options view = dl_settings_view(daemon->config, daemon->notes, daemon->catalogue_json);
-    status = dl_view_open(&daemon->view, &daemon->loop, &view, daemon->engine, wall_ms);
-    if (status != DL_OK) {
-        uv_loop_close(&daemon->loop);
-        return status;
-    }
     start_handles(daemon);
-    status = start_ingest(daemon);
+    status = start_scoring(daemon, wall_ms);
+    if (status == DL_OK && dl_settings_has_role(daemon->config, "ingest"))
+        status = start_ingest(daemon);
     if (status != DL_OK) {
         close_all(daemon);
         uv_run(&daemon->loop, UV_RUN_DEFAULT);
@@ -464,18 +525,18 @@ static void destroy_parts(struct daemon *daemon)
     while (daemon->ring != NULL && (batch = dl_ring_pop(daemon->ring)) != NULL)
         dl_batch_destroy(batch);
     dl_ring_destroy(daemon->ring);
-    dl_engine_destroy(daemon->engine);
     dl_catalogue_destroy(daemon->catalogue);
     free(daemon->catalogue_json);
+    free(daemon->transactional_id);
     dl_report_deinit(&daemon->report);
 }
 
 static void run_loop(struct daemon *daemon)
 {
     dl_note(daemon->notes, DL_NOTE_NOTICE, "started", DL_TEXT("version", DELIGHT_VERSION),
-            DL_TEXT("instance", daemon->config->instance), DL_TEXT("durability", "memory"),
+            DL_TEXT("instance", daemon->config->instance), DL_TEXT("durability", kafka_mode(daemon) ? "kafka" : "memory"),
             DL_NUMBER("windows", daemon->config->windows.count), DL_TEXT("librdkafka", dl_kafka_version()));
-    dl_service_ready("catching up");
+    dl_service_ready(doing(daemon));
     uv_run(&daemon->loop, UV_RUN_DEFAULT);
     int fault = uv_loop_close(&daemon->loop);
     DL_ASSERT(fault == 0);

@@ -17,6 +17,23 @@ struct dl_kafka_options dl_settings_kafka(const struct dl_config *config, struct
     };
 }
 
+const char *dl_settings_group(const struct dl_config *config)
+{
+    const struct dl_config_properties *properties = &config->kafka.effective;
+    for (size_t i = properties->count; i > 0; i--)
+        if (strcmp(properties->item[i - 1].key, "group.id") == 0)
+            return properties->item[i - 1].value;
+    return "delightd";
+}
+
+bool dl_settings_has_role(const struct dl_config *config, const char *role)
+{
+    for (size_t i = 0; i < config->roles.count; i++)
+        if (strcmp(config->roles.item[i], role) == 0)
+            return true;
+    return false;
+}
+
 struct dl_score_options dl_settings_score(const struct dl_config *config)
 {
     return (struct dl_score_options){

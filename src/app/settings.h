@@ -8,6 +8,9 @@
 #include "redis.h"
 
 struct dl_kafka_options dl_settings_kafka(const struct dl_config *config, struct dl_note_sink *notes);
+/* group.id of kafka.properties, else "delightd". */
+const char *dl_settings_group(const struct dl_config *config);
+bool dl_settings_has_role(const struct dl_config *config, const char *role); /* "ingest" or "score" */
 struct dl_score_options dl_settings_score(const struct dl_config *config);
 struct dl_engine_options dl_settings_engine(const struct dl_config *config);
 struct dl_batch_options dl_settings_batch(const struct dl_config *config);

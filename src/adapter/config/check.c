@@ -41,12 +41,6 @@ static bool roles(const struct dl_config *config, char *sentence, size_t size)
     return config->durability == DL_DURABILITY_MEMORY && config->roles.count < 2;
 }
 
-static bool two_roles(const struct dl_config *config, char *sentence, size_t size)
-{
-    snprintf(sentence, size, "roles: %s stands twice", config->roles.item[0]);
-    return config->roles.count == 2 && strcmp(config->roles.item[0], config->roles.item[1]) == 0;
-}
-
 static bool scale_known(int64_t max)
 {
     return max == 5 || max == 7 || max == 10;
@@ -162,7 +156,6 @@ static const struct {
     check_combination *check;
 } combinations[] = {
     {"roles", false, roles},
-    {"roles", false, two_roles},
     {"scales.csat_max", false, csat_max},
     {"scales.csat_top", false, csat_top},
     {"kafka.topics", false, topics},

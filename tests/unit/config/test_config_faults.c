@@ -22,7 +22,6 @@ static const struct {
     {"clock: walll", "f:1:8: error: clock: expected wall or event, got \"walll\""},
     {"log: {level: loud}", "f:1:14: error: log.level: expected error, warning, notice, info or debug, got \"loud\""},
     {"roles: [score]", "f:1:1: error: roles: with durability: memory one process does all of it; expected [ingest, score]"},
-    {"durability: kafka\nroles: [score, score]", "f:2:1: error: roles: score stands twice"},
     {"windows: 5m", "f:1:10: error: windows: expected a list, as [5m, 1h, 24h, 7d, 30d], got \"5m\""},
     {"windows: []", "f:1:10: error: windows: expected 1 to 16 items, got 0"},
     {"windows: [1m,2m,3m,4m,5m,6m,7m,8m,9m,10m,11m,12m,13m,14m,15m,16m,17m]", "f:1:10: error: windows: expected 1 to 16 items, got 17"},

@@ -1,0 +1,205 @@
+#include "ingest_inside.h"
+
+#include "clocks.h"
+#include "failpoint.h"
+
+enum {
+    REVOKE_MS = 5000,                   /* for what was read to be committed before partitions go */
+    LETTERS_BYTES = 16 * 1024 * 1024,   /* of one batch's dead letters */
+};
+
+/* ---- The open batch ---- */
+
+void dl_ingest_group_capture(struct dl_ingest *ingest)
+{
+    dl_kafka_membership_destroy(ingest->membership);
+    ingest->membership = ingest->source == NULL ? NULL : dl_kafka_source_membership(ingest->source);
+}
+
+/* What was read and not committed: it is read again, by this process or another. */
+static void drop_open(struct dl_ingest *ingest)
+{
+    dl_batch_destroy(ingest->open);
+    dl_kafka_letters_destroy(ingest->letters);
+    ingest->letters = NULL;
+    dl_ingest_open_batch(ingest);
+    dl_ingest_forget_partitions(ingest);
+}
+
+static void next_epoch(struct dl_ingest *ingest)
+{
+    ingest->epoch++;
+    dl_commit_set_epoch(ingest->commit, ingest->epoch);
+}
+
+bool dl_ingest_group_hand_over(struct dl_ingest *ingest)
+{
+    if (dl_batch_empty(ingest->open))
+        return true;
+    if (dl_commit_state(ingest->commit) != DL_COMMIT_READY || !dl_commit_idle(ingest->commit))
+        return false;
+    if (dl_broken("metadata_late"))
+        dl_ingest_group_capture(ingest);
+    const struct dl_batch_source *sources;
+    if (ingest->membership == NULL && dl_batch_sources(ingest->open, &sources) > 0)
+        return false; /* the rebalance that follows drops it */
+    const struct dl_sealed sealed = {ingest->open, ingest->letters, ingest->membership, ingest->epoch};
+    enum dl_status status = dl_commit_push(ingest->commit, &sealed);
+    if (status == DL_MEMORY)
+        dl_ingest_out_of_memory(ingest);
+    if (status != DL_OK)
+        return false;
+    ingest->letters = NULL;
+    ingest->membership = NULL;
+    dl_ingest_open_batch(ingest);
+    return true;
+}
+
+void dl_ingest_group_dead_letter(struct dl_ingest *ingest, const struct dl_kafka_record *record, const char *reason,
+                                 const char *detail)
+{
+    for (;;) {
+        if (ingest->letters == NULL)
+            ingest->letters = dl_kafka_letters_create(ingest->options.source.topics, LETTERS_BYTES);
+        enum dl_status status =
+            ingest->letters == NULL ? DL_MEMORY : dl_kafka_letters_add(ingest->letters, record, reason, detail);
+        if (status == DL_OK)
+            return;
+        if (status != DL_FULL)
+            dl_ingest_out_of_memory(ingest);
+        dl_ingest_hand_over_or_wait(ingest);
+        if (dl_ingest_stopping(ingest))
+            return;
+    }
+}
+
+/* Commits what is there; false: not by the deadline. */
+static bool commit_all(struct dl_ingest *ingest, int64_t deadline_ms)
+{
+    while (dl_monotonic_ms() < deadline_ms && dl_commit_state(ingest->commit) == DL_COMMIT_READY) {
+        if (dl_ingest_group_hand_over(ingest) && dl_commit_idle(ingest->commit) && dl_batch_empty(ingest->open))
+            return true;
+        dl_sleep_ms(1);
+    }
+    return false;
+}
+
+/* ---- The group ---- */
+
+static int64_t missing_offset(void *context, uint16_t topic, int32_t partition)
+{
+    struct dl_ingest *ingest = context;
+    if (ingest->origin == NULL) {
+        const struct dl_position_options options = {
+            .kafka = ingest->options.source.kafka, .tallies_topic = ingest->commit_options.tallies_topic,
+            .state_topic = ingest->options.state_topic, .give_up = ingest->group.give_up, .context = ingest};
+        if (dl_positions_find(&options, &ingest->origin) != DL_OK)
+            return DL_KAFKA_NOT_KNOWN;
+    }
+    const char *name = ingest->options.source.topics[topic];
+    int64_t next = dl_chain_next(ingest->origin, dl_name_of(name), partition);
+    if (next < 0)
+        return DL_KAFKA_AT_FIRST;
+    dl_note(dl_ingest_notes(ingest), DL_NOTE_WARNING,
+            "the group has no committed offset for a partition that was counted; going on where its last batch ended",
+            DL_TEXT("topic", name), DL_NUMBER("partition", partition), DL_NUMBER("offset", next));
+    return next;
+}
+
+static void on_revoke(void *context, bool lost)
+{
+    struct dl_ingest *ingest = context;
+    if (lost && dl_broken("metadata_late"))
+        return;
+    if (!lost && !dl_ingest_stopping(ingest) && !commit_all(ingest, dl_monotonic_ms() + REVOKE_MS))
+        dl_note(dl_ingest_notes(ingest), DL_NOTE_WARNING,
+                "partitions go before what was read of them could be committed; whoever gets them reads it again");
+    next_epoch(ingest);
+    drop_open(ingest);
+}
+
+static void on_assign(void *context, size_t partitions)
+{
+    struct dl_ingest *ingest = context;
+    dl_chain_destroy(ingest->origin);
+    ingest->origin = NULL;
+    dl_ingest_group_capture(ingest);
+    dl_note(dl_ingest_notes(ingest), DL_NOTE_NOTICE, "the group has assigned partitions", DL_NUMBER("partitions", partitions),
+            DL_NUMBER("epoch", ingest->epoch));
+}
+
+static bool give_up(void *context)
+{
+    return dl_ingest_stopping(context);
+}
+
+/* ---- Life ---- */
+
+enum dl_status dl_ingest_group_start(struct dl_ingest *ingest)
+{
+    ingest->group = (struct dl_kafka_group_options){
+        .missing_offset = missing_offset, .on_revoke = on_revoke, .on_assign = on_assign, .give_up = give_up, .context = ingest};
+    ingest->options.source.group = &ingest->group;
+    ingest->commit_options = *ingest->options.commit;
+    ingest->commit_options.ring = ingest->options.ring;
+    ingest->commit_options.on_batch = ingest->options.on_batch;
+    ingest->commit_options.context = ingest->options.context;
+    return dl_commit_start(&ingest->commit, &ingest->commit_options);
+}
+
+static bool join_group(struct dl_ingest *ingest)
+{
+    struct dl_kafka_callbacks callbacks = dl_ingest_callbacks;
+    callbacks.context = ingest;
+    enum dl_status status = dl_kafka_source_create(&ingest->options.source, &callbacks, &ingest->source);
+    if (status == DL_MEMORY)
+        dl_ingest_out_of_memory(ingest);
+    if (status != DL_OK)
+        ingest->fault = DL_INGEST_REFUSED;
+    return status == DL_OK;
+}
+
+/* What was read is dropped: it is not known what became of it. */
+static void leave_group(struct dl_ingest *ingest)
+{
+    dl_kafka_source_destroy(ingest->source);
+    ingest->source = NULL;
+    next_epoch(ingest);
+    drop_open(ingest);
+}
+
+bool dl_ingest_group_tend(struct dl_ingest *ingest)
+{
+    switch (dl_commit_state(ingest->commit)) {
+    case DL_COMMIT_READY:
+        return ingest->source != NULL || join_group(ingest);
+    case DL_COMMIT_BROKEN:
+        if (ingest->source != NULL)
+            leave_group(ingest);
+        dl_commit_rejoin(ingest->commit);
+        return false;
+    case DL_COMMIT_FENCED_OUT:
+        ingest->fault = DL_INGEST_FENCED_OUT;
+        return false;
+    case DL_COMMIT_STARTING:
+        break;
+    }
+    return ingest->source != NULL;
+}
+
+void dl_ingest_group_end(struct dl_ingest *ingest, int64_t deadline_ms)
+{
+    if (ingest->source != NULL) {
+        (void)commit_all(ingest, deadline_ms);
+        dl_kafka_source_destroy(ingest->source);
+        ingest->source = NULL;
+    }
+    dl_commit_stop(ingest->commit);
+}
+
+void dl_ingest_commit_counts(const struct dl_ingest *ingest, struct dl_transactions_counts *counts)
+{
+    *counts = (struct dl_transactions_counts){0};
+    if (ingest->commit != NULL)
+        dl_commit_counts(ingest->commit, counts);
+}

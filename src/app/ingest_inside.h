@@ -1,0 +1,83 @@
+/* The inside of ingest, shared by ingest.c (the thread, records, memory mode) and
+ * ingest_group.c (kafka mode: membership, transactions, rebalances). */
+#pragma once
+
+#include "ingest.h"
+
+#include <delight/dedupe.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    DL_INGEST_POLL_MS = 5,  /* how long one call into librdkafka may wait */
+    DL_INGEST_WAIT_MS = 5,  /* between two tries while the next stage is busy */
+};
+
+struct dl_ingest_partition {
+    struct dl_dedupe *dedupe; /* NULL: off, or nothing seen yet */
+    int64_t next;             /* first offset that no batch covers; -1: unknown */
+};
+
+struct dl_ingest_topic {
+    struct dl_ingest_partition *partitions;
+    size_t partition_count;
+};
+
+struct dl_ingest {
+    struct dl_ingest_options options;
+    struct dl_kafka_source *source;   /* kafka mode: NULL while this process is not in the group */
+    struct dl_deadletter *deadletter; /* memory mode */
+    struct dl_decoder *decoder;
+    struct dl_ingest_topic *topics;
+    struct dl_batch *open;
+    int64_t delivered_reported; /* dead letters */
+    int64_t settle_ms;          /* not before this is ingest held up for dead letters again */
+    int64_t progress_ms;        /* when the re-read was last noted */
+    int64_t started_ms;
+    bool caught_up;
+    enum dl_ingest_fault fault; /* it ends because of this */
+
+    /* Kafka mode */
+    struct dl_commit *commit;               /* NULL: memory mode */
+    struct dl_commit_options commit_options;
+    struct dl_kafka_group_options group;
+    struct dl_kafka_letters *letters;       /* of the open batch; NULL: none yet */
+    struct dl_kafka_membership *membership; /* when the open batch was opened; NULL: not a member then */
+    uint64_t epoch;                         /* of the assignment */
+    struct dl_chain *origin;                /* where partitions without committed offsets go on; NULL: not asked yet */
+
+    pthread_t thread;
+    /* The loop writes, ingest reads; nothing else depends on their order. */
+    atomic_bool stop, stop_on_data_loss;
+    atomic_int_fast64_t batch_interval_ms;
+    atomic_bool ended;
+};
+
+/* ---- ingest.c ---- */
+
+struct dl_note_sink *dl_ingest_notes(const struct dl_ingest *ingest);
+/* Asked to end, or ended by a fault: nothing more is read. */
+bool dl_ingest_stopping(const struct dl_ingest *ingest);
+_Noreturn void dl_ingest_out_of_memory(const struct dl_ingest *ingest);
+void dl_ingest_open_batch(struct dl_ingest *ingest);
+/* The open batch is at its limit: nothing more is read until it is gone. */
+void dl_ingest_hand_over_or_wait(struct dl_ingest *ingest);
+/* What was remembered of all partitions is void. */
+void dl_ingest_forget_partitions(struct dl_ingest *ingest);
+extern const struct dl_kafka_callbacks dl_ingest_callbacks; /* without context */
+
+/* ---- ingest_group.c ---- */
+
+DL_MUST_USE enum dl_status dl_ingest_group_start(struct dl_ingest *ingest);
+/* Joins the group, or leaves it, as the batch producer's state has it. true: there is a source to poll. */
+bool dl_ingest_group_tend(struct dl_ingest *ingest);
+/* Gives the open batch to the commit thread; false: not now. */
+bool dl_ingest_group_hand_over(struct dl_ingest *ingest);
+/* Copies the record for the open batch's transaction. */
+void dl_ingest_group_dead_letter(struct dl_ingest *ingest, const struct dl_kafka_record *record, const char *reason,
+                                 const char *detail);
+/* Notes who this process is in the group: the open batch will be committed under it. */
+void dl_ingest_group_capture(struct dl_ingest *ingest);
+/* Commits what is there within the deadline, leaves the group, ends the commit thread. */
+void dl_ingest_group_end(struct dl_ingest *ingest, int64_t deadline_ms);

@@ -1,0 +1,487 @@
+#include "scorer_inside.h"
+
+#include "clocks.h"
+#include "failpoint.h"
+#include "settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    PULSE_MS = 100,
+    RECORDS_PER_TURN = 8,  /* a record is up to half a megabyte of tallies */
+    LEAVE_MS = 1000,
+    HANDLES = 4,
+};
+
+const char *dl_scorer_state_text(enum dl_scorer_state state)
+{
+    static const char *const texts[] = {"standby", "taking over", "restoring", "catching up", "publishing"};
+    return texts[state];
+}
+
+void dl_scorer_fault(struct dl_scorer *scorer, enum dl_scorer_fault fault)
+{
+    if (scorer->faulted)
+        return;
+    scorer->faulted = true;
+    scorer->options.on_fault(scorer->options.context, fault);
+}
+
+bool dl_scorer_go_on(struct dl_scorer *scorer)
+{
+    if (scorer->options.config->on_data_loss == DL_ON_DATA_LOSS_CONTINUE)
+        return true;
+    dl_scorer_fault(scorer, DL_SCORER_DATA_LOST);
+    return false;
+}
+
+/* ---- Terms ---- */
+
+static void let_go(struct dl_scorer *scorer)
+{
+    if (--scorer->handles > 0 || !scorer->closing)
+        return;
+    void (*on_closed)(void *) = scorer->on_closed;
+    void *context = scorer->closed_context;
+    dl_record_bytes_deinit(&scorer->collected);
+    dl_record_bytes_deinit(&scorer->obsolete);
+    dl_record_bytes_deinit(&scorer->key);
+    dl_record_bytes_deinit(&scorer->value);
+    dl_batch_reader_destroy(scorer->batch_reader);
+    dl_state_reader_destroy(scorer->state_reader);
+    free(scorer->group_id);
+    free(scorer->transactional_id);
+    free(scorer);
+    on_closed(context);
+}
+
+static void on_scoring_closed(void *context)
+{
+    let_go(context);
+}
+
+void dl_scorer_end_term(struct dl_scorer *scorer)
+{
+    dl_checkpoint_release(scorer->checkpoint);
+    if (scorer->scoring != NULL) {
+        scorer->handles++;
+        dl_scoring_close(scorer->scoring, on_scoring_closed, scorer);
+        scorer->scoring = NULL;
+    }
+    dl_chain_destroy(scorer->chain);
+    scorer->chain = NULL;
+    scorer->obsolete.bytes = scorer->collected.bytes = 0;
+    if (scorer->collecting)
+        dl_scorer_pause(scorer, false);
+    scorer->collecting = scorer->saving = false;
+    scorer->state = DL_SCORER_STANDBY;
+    scorer->token = -1;
+    if (scorer->stopping)
+        dl_scorer_finish_stop(scorer);
+}
+
+static void begin_term(struct dl_scorer *scorer)
+{
+    scorer->term++;
+    scorer->acquire_due_ms = INT64_MAX;
+    scorer->headed = false;
+    scorer->reading = scorer->counted = scorer->publish_from = scorer->tallies_end = 0;
+    scorer->saved = -1;
+    scorer->fresh = 0;
+    scorer->held = -1;
+    scorer->took_ms = scorer->progress_ms = scorer->save_due_ms = dl_monotonic_ms();
+    scorer->state = DL_SCORER_ACQUIRING;
+    dl_checkpoint_acquire(scorer->checkpoint, scorer->term);
+}
+
+static void on_owner(void *context)
+{
+    struct dl_scorer *scorer = context;
+    scorer->owner = true;
+    if (!scorer->stopping && !scorer->faulted && scorer->state == DL_SCORER_STANDBY)
+        begin_term(scorer);
+}
+
+static void on_lost(void *context)
+{
+    struct dl_scorer *scorer = context;
+    scorer->owner = false;
+    if (scorer->state == DL_SCORER_STANDBY)
+        return;
+    dl_note(scorer->options.notes, DL_NOTE_NOTICE, "the group has given the scores to another process; this one stands by");
+    dl_scorer_end_term(scorer);
+}
+
+/* ---- Tallies ---- */
+
+void dl_scorer_follow(struct dl_scorer *scorer, int64_t first)
+{
+    scorer->state = DL_SCORER_FOLLOWING;
+    if (scorer->reading < scorer->counted)
+        dl_note(scorer->options.notes, DL_NOTE_NOTICE, "new windows are filled from the tallies as far back as they reach",
+                DL_NUMBER("from", first), DL_NUMBER("to", scorer->counted));
+    dl_tallies_begin(scorer->tallies, scorer->reading);
+}
+
+static void reached(struct dl_scorer *scorer)
+{
+    if (scorer->state != DL_SCORER_FOLLOWING || scorer->counted < scorer->publish_from || scorer->reading < scorer->counted)
+        return;
+    scorer->state = DL_SCORER_SCORING;
+    dl_note(scorer->options.notes, DL_NOTE_NOTICE, "caught up: publishing", DL_NUMBER("owner", scorer->token),
+            DL_NUMBER("tallies_next", scorer->counted), DL_NUMBER("took_ms", dl_monotonic_ms() - scorer->took_ms));
+}
+
+static void moved(struct dl_scorer *scorer, int64_t next)
+{
+    if (next > scorer->reading)
+        scorer->reading = next;
+    if (scorer->reading > scorer->counted)
+        scorer->counted = scorer->reading;
+}
+
+static void note_link(struct dl_scorer *scorer, const char *sentence, const struct dl_chain_link *link, int64_t expected,
+                      const struct dl_batch_part *part, int64_t offset)
+{
+    char topic[256], instance[DL_NAME_BYTES_MAX + 1];
+    snprintf(topic, sizeof topic, "%.*s", (int)link->topic.bytes, link->topic.data);
+    snprintf(instance, sizeof instance, "%.*s", (int)part->instance.bytes, part->instance.data == NULL ? "" : part->instance.data);
+    dl_note(scorer->options.notes, DL_NOTE_ERROR, sentence, DL_TEXT("topic", topic), DL_NUMBER("partition", link->partition),
+            DL_NUMBER("from", link->from < expected ? link->from : expected),
+            DL_NUMBER("to", link->from < expected ? expected : link->from), DL_TEXT("batch_of", instance),
+            DL_NUMBER("tallies_offset", offset));
+}
+
+/* false: this process stops. */
+static bool follow_chain(struct dl_scorer *scorer, const struct dl_batch_part *part, int64_t offset)
+{
+    for (size_t i = 0; i < part->source_count; i++) {
+        const struct dl_chain_link *link = &part->sources[i];
+        int64_t expected;
+        switch (dl_chain_judge(scorer->chain, link, &expected)) {
+        case DL_CHAIN_GOOD:
+            break;
+        case DL_CHAIN_GAP:
+            scorer->counts.gaps++;
+            scorer->counts.lost_records += link->from - expected;
+            note_link(scorer, "a gap in the source chain: these records were never counted", link, expected, part, offset);
+            if (!dl_scorer_go_on(scorer))
+                return false;
+            break;
+        case DL_CHAIN_OVERLAP:
+            note_link(scorer, "an overlap in the source chain: these records were counted twice; this process stops, for exactly-once is broken",
+                      link, expected, part, offset);
+            dl_scorer_fault(scorer, DL_SCORER_OVERLAP);
+            return false;
+        }
+        if (dl_chain_take(scorer->chain, link) != DL_OK) {
+            dl_note(scorer->options.notes, DL_NOTE_ERROR, "out of memory");
+            dl_scorer_fault(scorer, DL_SCORER_BROKEN);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void fresh_since(struct dl_scorer *scorer, int64_t offset, int64_t written_ms)
+{
+    for (size_t w = 0; w < scorer->options.config->windows.count; w++)
+        if ((scorer->fresh >> w & 1) != 0 && scorer->data_since_ms[w] == INT64_MAX)
+            scorer->data_since_ms[w] = offset == 0 ? INT64_MIN : written_ms;
+}
+
+static void on_record(void *context, int64_t offset, int64_t timestamp_ms, const void *value, size_t bytes)
+{
+    (void)timestamp_ms;
+    struct dl_scorer *scorer = context;
+    if (scorer->state < DL_SCORER_FOLLOWING || scorer->held >= 0 || scorer->faulted)
+        return;
+    struct dl_batch_part part;
+    char detail[DL_DETAIL_SIZE];
+    enum dl_record_fault fault = dl_batch_read(scorer->batch_reader, value, bytes, &part, detail);
+    if (fault != DL_RECORD_GOOD) {
+        scorer->counts.unreadable++;
+        dl_note(scorer->options.notes, DL_NOTE_ERROR, "a record of the tallies topic cannot be read: its events are missing",
+                DL_TEXT("topic", scorer->options.config->kafka.tallies_topic), DL_NUMBER("offset", offset),
+                DL_TEXT("fault", dl_record_fault_word(fault)), DL_TEXT("meaning", dl_record_fault_sentence(fault)),
+                DL_TEXT("detail", detail));
+        if (dl_scorer_go_on(scorer))
+            moved(scorer, offset + 1);
+        return;
+    }
+    if (dl_scoring_must_wait(scorer->scoring, part.newest_ms)) {
+        scorer->held = offset;
+        scorer->held_newest_ms = part.newest_ms;
+        return;
+    }
+    bool fills = offset < scorer->counted;
+    if (fills)
+        fresh_since(scorer, offset, part.written_ms);
+    else if (!follow_chain(scorer, &part, offset))
+        return;
+    dl_scoring_apply(scorer->scoring, dl_batch_part_each, scorer->batch_reader, part.newest_ms,
+                     fills ? scorer->fresh : DL_ALL_WINDOWS);
+    scorer->counts.parts++;
+    moved(scorer, offset + 1);
+    reached(scorer);
+}
+
+static void on_position(void *context, int64_t next, int64_t end)
+{
+    struct dl_scorer *scorer = context;
+    if (scorer->state < DL_SCORER_FOLLOWING || scorer->held >= 0 || scorer->faulted)
+        return;
+    scorer->tallies_end = end;
+    moved(scorer, next);
+    reached(scorer);
+}
+
+static void on_loss(void *context, int64_t from, int64_t to)
+{
+    struct dl_scorer *scorer = context;
+    if (scorer->state < DL_SCORER_FOLLOWING || scorer->faulted)
+        return;
+    scorer->counts.lost_records += to - from;
+    dl_note(scorer->options.notes, DL_NOTE_ERROR, "counted batches are gone before they were scored: scores will lack their events",
+            DL_TEXT("topic", scorer->options.config->kafka.tallies_topic), DL_NUMBER("partition", 0), DL_NUMBER("from", from),
+            DL_NUMBER("to", to));
+    if (!dl_scorer_go_on(scorer))
+        return;
+    moved(scorer, to);
+    reached(scorer);
+}
+
+/* ---- The loop ---- */
+
+static void pump(struct dl_scorer *scorer)
+{
+    if (scorer->closing || scorer->collecting || scorer->faulted)
+        return;
+    if (dl_tallies_poll(scorer->tallies, RECORDS_PER_TURN))
+        uv_async_send(&scorer->again);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    pump(poll->data);
+}
+
+static void on_again(uv_async_t *async)
+{
+    struct dl_scorer *scorer = async->data;
+    if (scorer->closing)
+        return;
+    if (scorer->collecting)
+        dl_scorer_collect(scorer);
+    else
+        pump(scorer);
+}
+
+void dl_scorer_pause(struct dl_scorer *scorer, bool pause)
+{
+    if (scorer->closing)
+        return;
+    if (pause)
+        uv_poll_stop(&scorer->readable); /* it would report again and again what is not read */
+    else
+        uv_poll_start(&scorer->readable, UV_READABLE, on_readable);
+    if (!pause)
+        uv_async_send(&scorer->again);
+}
+
+static void on_messages(uv_async_t *async)
+{
+    struct dl_scorer *scorer = async->data;
+    struct dl_checkpoint_message *message = scorer->closing ? NULL : dl_checkpoint_next(scorer->checkpoint);
+    if (message == NULL)
+        return;
+    dl_scorer_on_message(scorer, message);
+    dl_checkpoint_message_destroy(message);
+    uv_async_send(async); /* one a turn: others want theirs */
+}
+
+static bool save_is_due(const struct dl_scorer *scorer, int64_t now_ms)
+{
+    return dl_scorer_may_save(scorer) && now_ms >= scorer->save_due_ms &&
+           (scorer->saved != scorer->counted || dl_engine_changes(dl_scoring_engine(scorer->scoring)) > 0);
+}
+
+static void on_pulse(uv_timer_t *timer)
+{
+    struct dl_scorer *scorer = timer->data;
+    int64_t now_ms = dl_monotonic_ms();
+    if (scorer->faulted)
+        return;
+    pump(scorer);
+    if (scorer->owner && !scorer->stopping && scorer->state == DL_SCORER_STANDBY && now_ms >= scorer->acquire_due_ms)
+        begin_term(scorer);
+    if (!scorer->stopping && save_is_due(scorer, now_ms))
+        dl_scorer_begin_save(scorer);
+}
+
+/* ---- Life ---- */
+
+static enum dl_status create_parts(struct dl_scorer *scorer)
+{
+    const struct dl_config *config = scorer->options.config;
+    struct dl_name segments[DL_SEGMENTS_MAX];
+    for (size_t i = 0; i < config->segments.count; i++)
+        segments[i] = dl_name_of(config->segments.item[i]);
+    scorer->batch_reader = dl_batch_reader_create((int)config->segments.count, segments);
+    scorer->state_reader = dl_state_reader_create();
+    const char *group = dl_settings_group(config);
+    if (asprintf(&scorer->group_id, "%s-score", group) < 0)
+        scorer->group_id = NULL;
+    if (asprintf(&scorer->transactional_id, "%s-score-0", group) < 0)
+        scorer->transactional_id = NULL;
+    bool whole = scorer->batch_reader != NULL && scorer->state_reader != NULL && scorer->group_id != NULL && scorer->transactional_id != NULL;
+    return whole ? DL_OK : DL_MEMORY;
+}
+
+static void on_checkpoint_message(void *context)
+{
+    struct dl_scorer *scorer = context;
+    uv_async_send(&scorer->messages);
+}
+
+static enum dl_status start_kafka(struct dl_scorer *scorer)
+{
+    const struct dl_config *config = scorer->options.config;
+    const struct dl_checkpoint_options checkpoint = {
+        .kafka = scorer->options.kafka, .transactional_id = scorer->transactional_id, .state_topic = config->kafka.state_topic,
+        .tallies_topic = config->kafka.tallies_topic, .instance = config->instance,
+        .record_version = (int)config->kafka.record_version, .on_message = on_checkpoint_message, .context = scorer};
+    enum dl_status status = dl_checkpoint_start(&scorer->checkpoint, &checkpoint);
+    if (status != DL_OK)
+        return status;
+    const struct dl_tallies_options tallies = {scorer->options.kafka, config->kafka.tallies_topic, scorer->group_id};
+    const struct dl_tallies_callbacks callbacks = {on_owner, on_lost, on_record, on_position, on_loss, scorer};
+    status = dl_tallies_create(&tallies, &callbacks, &scorer->tallies);
+    if (status != DL_OK) {
+        dl_checkpoint_stop(scorer->checkpoint, 0);
+        dl_checkpoint_join(scorer->checkpoint);
+    }
+    return status;
+}
+
+static void start_handles(struct dl_scorer *scorer)
+{
+    uv_loop_t *loop = scorer->options.loop;
+    uv_poll_init(loop, &scorer->readable, dl_tallies_fd(scorer->tallies));
+    uv_timer_init(loop, &scorer->pulse);
+    scorer->readable.data = scorer->pulse.data = scorer;
+    uv_poll_start(&scorer->readable, UV_READABLE, on_readable);
+    uv_timer_start(&scorer->pulse, on_pulse, PULSE_MS, PULSE_MS);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    let_go(handle->data);
+}
+
+static void ignore(void *context)
+{
+    (void)context;
+}
+
+enum dl_status dl_scorer_start(struct dl_scorer **result, const struct dl_scorer_options *options)
+{
+    struct dl_scorer *scorer = calloc(1, sizeof *scorer);
+    if (scorer == NULL)
+        return DL_MEMORY;
+    scorer->options = *options;
+    scorer->token = -1;
+    scorer->held = -1;
+    scorer->acquire_due_ms = INT64_MAX;
+    scorer->handles = HANDLES;
+    /* Before the thread that uses them. */
+    uv_async_init(options->loop, &scorer->messages, on_messages);
+    uv_async_init(options->loop, &scorer->again, on_again);
+    scorer->messages.data = scorer->again.data = scorer;
+    enum dl_status status = create_parts(scorer);
+    if (status == DL_OK)
+        status = start_kafka(scorer);
+    if (status != DL_OK) {
+        scorer->closing = true;
+        scorer->handles = 2;
+        scorer->on_closed = ignore;
+        uv_close((uv_handle_t *)&scorer->messages, on_handle_closed);
+        uv_close((uv_handle_t *)&scorer->again, on_handle_closed);
+        return status;
+    }
+    start_handles(scorer);
+    *result = scorer;
+    return DL_OK;
+}
+
+void dl_scorer_finish_stop(struct dl_scorer *scorer)
+{
+    if (scorer->stopped)
+        return;
+    scorer->stopped = true;
+    scorer->options.on_stopped(scorer->options.context);
+}
+
+void dl_scorer_stop(struct dl_scorer *scorer)
+{
+    scorer->stopping = true;
+    if (scorer->collecting || scorer->saving)
+        return; /* on_saved comes back */
+    if (dl_scorer_may_save(scorer) &&
+        (scorer->saved != scorer->counted || dl_engine_changes(dl_scoring_engine(scorer->scoring)) > 0))
+        dl_scorer_begin_save(scorer);
+    else
+        dl_scorer_finish_stop(scorer);
+}
+
+void dl_scorer_close(struct dl_scorer *scorer, void (*on_closed)(void *context), void *context)
+{
+    DL_ASSERT(!scorer->closing);
+    dl_scorer_end_term(scorer);
+    scorer->closing = true;
+    scorer->on_closed = on_closed;
+    scorer->closed_context = context;
+    uv_handle_t *handles[HANDLES] = {(uv_handle_t *)&scorer->readable, (uv_handle_t *)&scorer->messages,
+                                     (uv_handle_t *)&scorer->again, (uv_handle_t *)&scorer->pulse};
+    uv_poll_stop(&scorer->readable);
+    dl_checkpoint_stop(scorer->checkpoint, 0);
+    dl_tallies_destroy(scorer->tallies, LEAVE_MS);
+    dl_checkpoint_join(scorer->checkpoint);
+    for (size_t i = 0; i < HANDLES; i++)
+        uv_close(handles[i], on_handle_closed);
+}
+
+void dl_scorer_publish(struct dl_scorer *scorer, struct dl_view_status *status)
+{
+    if (scorer->scoring == NULL || scorer->faulted)
+        return;
+    if (!scorer->collecting && scorer->state >= DL_SCORER_FOLLOWING)
+        dl_scoring_move_clock(scorer->scoring);
+    if (scorer->held >= 0 && !dl_scoring_must_wait(scorer->scoring, scorer->held_newest_ms)) {
+        dl_tallies_begin(scorer->tallies, scorer->held);
+        scorer->held = -1;
+    }
+    if (scorer->state == DL_SCORER_SCORING) {
+        dl_failpoint("publish");
+        dl_scoring_publish(scorer->scoring, status);
+    }
+}
+
+struct dl_scoring *dl_scorer_scoring(struct dl_scorer *scorer)
+{
+    return scorer->scoring;
+}
+
+void dl_scorer_counts(const struct dl_scorer *scorer, struct dl_scorer_counts *counts)
+{
+    *counts = scorer->counts;
+    counts->state = scorer->state;
+    counts->term = scorer->term;
+    counts->token = scorer->token;
+    counts->tallies_next = scorer->counted;
+    counts->tallies_end = scorer->tallies_end;
+    counts->partitions_known = scorer->chain == NULL ? 0 : (int64_t)dl_chain_count(scorer->chain);
+}

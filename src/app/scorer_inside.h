@@ -1,0 +1,75 @@
+/* The inside of the scorer, shared by scorer.c (states, tallies, the chain) and
+ * scorer_state.c (taking the state over, checkpoints). */
+#pragma once
+
+#include "scorer.h"
+
+#include "checkpoint.h"
+#include "codec.h"
+
+enum { DL_SCORER_FENCES_MAX = 3 };
+
+struct dl_scorer {
+    struct dl_scorer_options options;
+    char *group_id, *transactional_id; /* GROUP-score, GROUP-score-0 */
+    enum dl_scorer_state state;
+    struct dl_tallies *tallies;
+    struct dl_checkpoint *checkpoint;
+    struct dl_batch_reader *batch_reader;
+    struct dl_state_reader *state_reader;
+    uv_poll_t readable;  /* the tallies' descriptor */
+    uv_async_t messages; /* of the checkpoint thread */
+    uv_async_t again;    /* there is more to do, after the others have had their turn */
+    uv_timer_t pulse;
+    int handles;         /* handles and scorings that libuv or Redis still holds */
+    bool closing;
+    void (*on_closed)(void *context);
+    void *closed_context;
+
+    bool owner;             /* the group says so */
+    uint64_t term;
+    int64_t acquire_due_ms; /* monotonic: after a failure */
+    int64_t fenced_ms[DL_SCORER_FENCES_MAX];
+
+    /* Of this term */
+    struct dl_scoring *scoring; /* NULL: nothing to score with */
+    struct dl_chain *chain;
+    int64_t token;
+    bool headed;            /* there was a checkpoint */
+    int64_t reading;        /* next offset of cx.tallies to come */
+    int64_t counted;        /* all before it is in every window; above `reading` while new windows are filled */
+    int64_t publish_from;   /* scores are shown once this is counted */
+    int64_t tallies_end;
+    uint32_t fresh;         /* windows that no checkpoint has yet: bits */
+    int64_t data_since_ms[DL_WINDOWS_MAX]; /* INT64_MIN: whole */
+    int64_t held, held_newest_ms; /* a record that has to wait for the clock; held -1: none */
+    int64_t progress_ms, took_ms;
+
+    bool collecting, saving;
+    int64_t save_due_ms, saved;        /* saved: `counted` of the last checkpoint */
+    int64_t collected_records;
+    struct dl_record_bytes collected;
+    struct dl_record_bytes obsolete;   /* keys of records that the configuration has no place for: deleted with the next checkpoint */
+    struct dl_record_bytes key, value; /* scratch */
+
+    bool stopping, stopped, faulted;
+    struct dl_scorer_counts counts;
+};
+
+/* ---- scorer.c ---- */
+
+void dl_scorer_fault(struct dl_scorer *scorer, enum dl_scorer_fault fault);
+/* Something is lost, as has been said: true when the policy is to go on. */
+bool dl_scorer_go_on(struct dl_scorer *scorer);
+void dl_scorer_end_term(struct dl_scorer *scorer);
+/* The state is there: follow the tallies. first: of cx.tallies. */
+void dl_scorer_follow(struct dl_scorer *scorer, int64_t first);
+void dl_scorer_pause(struct dl_scorer *scorer, bool pause); /* of reading tallies */
+void dl_scorer_finish_stop(struct dl_scorer *scorer);
+
+/* ---- scorer_state.c ---- */
+
+void dl_scorer_on_message(struct dl_scorer *scorer, struct dl_checkpoint_message *message);
+bool dl_scorer_may_save(const struct dl_scorer *scorer);
+void dl_scorer_begin_save(struct dl_scorer *scorer);
+void dl_scorer_collect(struct dl_scorer *scorer); /* a slice */
