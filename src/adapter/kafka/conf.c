@@ -93,6 +93,7 @@ static const struct setting transactions_defaults[] = {
     {"message.max.bytes", "100000000"},
     {"queue.buffering.max.kbytes", "131072"},
     {"compression.type", "lz4"},
+    {"allow.auto.create.topics", "false"},
     {"retry.backoff.ms", "20"},
 };
 

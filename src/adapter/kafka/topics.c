@@ -1,34 +1,302 @@
 #include "kafka_transactions.h"
 
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* A client that is made to ask something, and ended. */
+struct asking {
+    rd_kafka_t *client;
+    rd_kafka_queue_t *queue;
+    char reason[256];
+    const struct rd_kafka_metadata *metadata;
+    int64_t until_ms;
+    char *error;
+    size_t error_size;
+};
+
+/* ---- The client ---- */
+
+/* librdkafka tells what is wrong with a connection only to its error callback. */
+static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
+{
+    (void)client;
+    struct asking *asking = opaque;
+    if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || !*asking->reason)
+        (void)snprintf(asking->reason, sizeof asking->reason, "%s", reason);
+}
+
+static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
+{
+    (void)client, (void)level, (void)facility, (void)text; /* the error callback says the same in words */
+}
+
+static int left_ms(const struct asking *asking)
+{
+    int64_t left = asking->until_ms - dl_kafka_now_ms();
+    return left > 0 ? (int)left : 0;
+}
+
+static enum dl_status ask(struct asking *asking, const struct dl_kafka_options *options)
+{
+    rd_kafka_conf_t *conf;
+    enum dl_status status = dl_kafka_conf_create(options, DL_KAFKA_PRODUCER, &conf, asking->error, asking->error_size);
+    if (status != DL_OK)
+        return status;
+    rd_kafka_conf_set_opaque(conf, asking);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    asking->client = dl_kafka_client_create(conf, DL_KAFKA_PRODUCER, asking->error, asking->error_size);
+    rd_kafka_conf_destroy(conf);
+    if (!asking->client)
+        return DL_INVALID;
+    asking->queue = rd_kafka_queue_new(asking->client);
+    /* All topics, not a handle per topic: asking for one by name may create it. */
+    rd_kafka_resp_err_t code = rd_kafka_metadata(asking->client, 1, NULL, &asking->metadata, left_ms(asking));
+    (void)rd_kafka_poll(asking->client, 0);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return DL_OK;
+    (void)snprintf(asking->error, asking->error_size, "no broker answers: %s",
+                   *asking->reason ? asking->reason : rd_kafka_err2str(code));
+    return DL_AWAY;
+}
+
+static void done(struct asking *asking)
+{
+    if (asking->metadata)
+        rd_kafka_metadata_destroy(asking->metadata);
+    if (!asking->client)
+        return;
+    rd_kafka_queue_destroy(asking->queue);
+    (void)dl_kafka_client_destroy(asking->client, 1000);
+}
+
+static const struct rd_kafka_metadata_topic *find(const struct asking *asking, const char *topic)
+{
+    for (int i = 0; i < asking->metadata->topic_cnt; i++)
+        if (strcmp(asking->metadata->topics[i].topic, topic) == 0 &&
+            asking->metadata->topics[i].err != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+            return &asking->metadata->topics[i];
+    return NULL;
+}
+
 /* ---- Settings ---- */
 
-int64_t dl_kafka_topic_number(rd_kafka_t *client, const char *topic, const char *key, int timeout_ms)
+/* The answer, an event of *entries; NULL: none in time, or refused, and error says why. */
+static rd_kafka_event_t *describe(rd_kafka_t *client, rd_kafka_queue_t *queue, const char *topic, int timeout_ms,
+                                  const rd_kafka_ConfigEntry_t ***entries, size_t *count, char *error, size_t error_size)
 {
-    int64_t number = -1;
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
     rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
     (void)rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, NULL, 0);
     rd_kafka_DescribeConfigs(client, &resource, 1, options, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_ConfigResource_destroy(resource);
+
     const rd_kafka_DescribeConfigs_result_t *result = event ? rd_kafka_event_DescribeConfigs_result(event) : NULL;
-    size_t resource_count = 0, entry_count = 0;
+    size_t resource_count = 0;
     const rd_kafka_ConfigResource_t **resources =
         result ? rd_kafka_DescribeConfigs_result_resources(result, &resource_count) : NULL;
-    const rd_kafka_ConfigEntry_t **entries =
-        resource_count > 0 ? rd_kafka_ConfigResource_configs(resources[0], &entry_count) : NULL;
-    for (size_t i = 0; i < entry_count; i++) {
-        const char *value = rd_kafka_ConfigEntry_value(entries[i]);
-        if (value && strcmp(rd_kafka_ConfigEntry_name(entries[i]), key) == 0)
-            number = strtoll(value, NULL, 10);
+    const char *reason = NULL;
+    if (!result)
+        reason = "no answer";
+    else if (resource_count == 0)
+        reason = rd_kafka_event_error_string(event);
+    else if (rd_kafka_ConfigResource_error(resources[0]) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        reason = rd_kafka_err2str(rd_kafka_ConfigResource_error(resources[0]));
+    else
+        *entries = rd_kafka_ConfigResource_configs(resources[0], count);
+    if (!reason)
+        return event;
+    (void)snprintf(error, error_size, "%s", reason);
+    if (event)
+        rd_kafka_event_destroy(event);
+    return NULL;
+}
+
+static const char *value_of(const rd_kafka_ConfigEntry_t **entries, size_t count, const char *key)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), key) == 0)
+            return rd_kafka_ConfigEntry_value(entries[i]);
+    return NULL;
+}
+
+int64_t dl_kafka_topic_number(rd_kafka_t *client, const char *topic, const char *key, int timeout_ms)
+{
+    char error[DL_KAFKA_ERROR_SIZE];
+    const rd_kafka_ConfigEntry_t **entries;
+    size_t count = 0;
+    int64_t number = -1;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+    rd_kafka_event_t *event = describe(client, queue, topic, timeout_ms, &entries, &count, error, sizeof error);
+    const char *value = event ? value_of(entries, count, key) : NULL;
+    if (value)
+        number = strtoll(value, NULL, 10);
+    if (event)
+        rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    return number;
+}
+
+/* ---- Check ---- */
+
+struct checking {
+    struct asking *asking;
+    const struct dl_kafka_topic_wish *wish;
+    dl_kafka_on_topic_fault *on_fault;
+    void *context;
+};
+
+static void fault(const struct checking *checking, const char *format, ...) DL_PRINTF(2, 3);
+static void fault(const struct checking *checking, const char *format, ...)
+{
+    char sentence[512];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    checking->on_fault(checking->context, checking->wish->name, sentence);
+}
+
+/* "at least" for a retention, where -1 is for ever. */
+static bool as_wished(const char *key, const char *wanted, const char *value)
+{
+    if (strncmp(key, "retention.", strlen("retention.")) != 0)
+        return strcmp(wanted, value) == 0;
+    int64_t least = strtoll(wanted, NULL, 10), given = strtoll(value, NULL, 10);
+    return given < 0 || (least >= 0 && given >= least);
+}
+
+static void check_configs(const struct checking *checking)
+{
+    const struct dl_kafka_topic_wish *wish = checking->wish;
+    struct asking *asking = checking->asking;
+    char reason[DL_KAFKA_ERROR_SIZE] = "";
+    const rd_kafka_ConfigEntry_t **entries = NULL;
+    size_t count = 0;
+    if (wish->config_count == 0)
+        return;
+    rd_kafka_event_t *event =
+        describe(asking->client, asking->queue, wish->name, left_ms(asking), &entries, &count, reason, sizeof reason);
+    if (!event) {
+        fault(checking, "its settings cannot be read: %s (grant DescribeConfigs on it)", reason);
+        return;
+    }
+    for (size_t i = 0; i < wish->config_count; i++) {
+        const struct dl_kafka_property *config = &wish->configs[i];
+        const char *value = value_of(entries, count, config->key);
+        if (!value)
+            fault(checking, "the broker does not tell its %s, which should be %s", config->key, config->value);
+        else if (!as_wished(config->key, config->value, value))
+            fault(checking, "%s is %s and should be %s%s", config->key, value, config->value,
+                  strncmp(config->key, "retention.", strlen("retention.")) == 0 ? " or more" : "");
+    }
+    rd_kafka_event_destroy(event);
+}
+
+static void check_topic(const struct checking *checking)
+{
+    const struct dl_kafka_topic_wish *wish = checking->wish;
+    const struct rd_kafka_metadata_topic *topic = find(checking->asking, wish->name);
+    if (!topic) {
+        fault(checking, "does not exist");
+        return;
+    }
+    if (topic->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        fault(checking, "cannot be looked at: %s", rd_kafka_err2str(topic->err));
+        return;
+    }
+    if (wish->partitions > 0 &&
+        (topic->partition_cnt < wish->partitions || (wish->exact && topic->partition_cnt > wish->partitions)))
+        fault(checking, "has %d partition%s and should have %s%d", topic->partition_cnt, topic->partition_cnt == 1 ? "" : "s",
+              wish->exact ? "" : "at least ", wish->partitions);
+    check_configs(checking);
+}
+
+enum dl_status dl_kafka_topics_check(const struct dl_kafka_options *options, const struct dl_kafka_topic_wish *wishes, size_t count,
+                                     int timeout_ms, dl_kafka_on_topic_fault *on_fault, void *context, char *error,
+                                     size_t error_size)
+{
+    struct asking asking = {.until_ms = dl_kafka_now_ms() + timeout_ms, .error = error, .error_size = error_size};
+    enum dl_status status = ask(&asking, options);
+    for (size_t i = 0; i < count && status == DL_OK; i++) {
+        const struct checking checking = {&asking, &wishes[i], on_fault, context};
+        check_topic(&checking);
+    }
+    done(&asking);
+    return status;
+}
+
+/* ---- Create ---- */
+
+static rd_kafka_NewTopic_t *new_topic(const struct dl_kafka_topic_wish *wish, char *error, size_t error_size)
+{
+    char reason[DL_KAFKA_ERROR_SIZE] = "";
+    int partitions = wish->partitions > 0 ? wish->partitions : -1, replication = wish->replication > 0 ? wish->replication : -1;
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(wish->name, partitions, replication, reason, sizeof reason);
+    for (size_t i = 0; topic && i < wish->config_count; i++)
+        if (rd_kafka_NewTopic_set_config(topic, wish->configs[i].key, wish->configs[i].value) != RD_KAFKA_RESP_ERR_NO_ERROR)
+            (void)snprintf(reason, sizeof reason, "%s cannot be set", wish->configs[i].key);
+    if (*reason) {
+        (void)snprintf(error, error_size, "topic %s: %s", wish->name, reason);
+        if (topic)
+            rd_kafka_NewTopic_destroy(topic);
+        return NULL;
+    }
+    return topic;
+}
+
+static enum dl_status create_topic(struct asking *asking, const struct dl_kafka_topic_wish *wish,
+                                   dl_kafka_on_topic_created *on_created, void *context)
+{
+    rd_kafka_NewTopic_t *topic = new_topic(wish, asking->error, asking->error_size);
+    if (!topic)
+        return DL_REFUSED;
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(asking->client, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+    (void)rd_kafka_AdminOptions_set_request_timeout(options, left_ms(asking), NULL, 0);
+    (void)rd_kafka_AdminOptions_set_operation_timeout(options, left_ms(asking), NULL, 0);
+    rd_kafka_CreateTopics(asking->client, &topic, 1, options, asking->queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(asking->queue, left_ms(asking));
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_NewTopic_destroy(topic);
+
+    const rd_kafka_CreateTopics_result_t *result = event ? rd_kafka_event_CreateTopics_result(event) : NULL;
+    size_t count = 0;
+    const rd_kafka_topic_result_t **topics = result ? rd_kafka_CreateTopics_result_topics(result, &count) : NULL;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    const char *reason = "no answer in time";
+    if (count > 0) {
+        code = rd_kafka_topic_result_error(topics[0]);
+        reason = rd_kafka_topic_result_error_string(topics[0]);
+    } else if (event && rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        code = rd_kafka_event_error(event);
+        reason = rd_kafka_event_error_string(event);
+    }
+    enum dl_status status = DL_OK;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        on_created(context, wish->name);
+    else if (code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+        (void)snprintf(asking->error, asking->error_size, "topic %s: %s", wish->name, reason ? reason : rd_kafka_err2str(code));
+        status = code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT ? DL_AWAY : DL_REFUSED;
     }
     if (event)
         rd_kafka_event_destroy(event);
-    rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_ConfigResource_destroy(resource);
-    rd_kafka_queue_destroy(queue);
-    return number;
+    return status;
+}
+
+enum dl_status dl_kafka_topics_create(const struct dl_kafka_options *options, const struct dl_kafka_topic_wish *wishes,
+                                      size_t count, int timeout_ms, dl_kafka_on_topic_created *on_created, void *context,
+                                      char *error, size_t error_size)
+{
+    struct asking asking = {.until_ms = dl_kafka_now_ms() + timeout_ms, .error = error, .error_size = error_size};
+    enum dl_status status = ask(&asking, options);
+    for (size_t i = 0; i < count && status == DL_OK; i++)
+        if (!find(&asking, wishes[i].name))
+            status = create_topic(&asking, &wishes[i], on_created, context);
+    done(&asking);
+    return status;
 }
