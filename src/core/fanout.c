@@ -20,7 +20,8 @@ struct apply {
     uint32_t mask;        /* of the windows that count */
     bool all;             /* every window does */
     int64_t oldest_s;     /* first second that one of them still holds */
-    uint32_t cell_number; /* whose subjects these are; UINT32_MAX: none yet */
+    uint32_t cell_number; /* of the last tally */
+    bool is_resolved;     /* these are its cell's subjects */
     struct dl_resolved resolved;
 };
 
@@ -339,6 +340,9 @@ static enum dl_status on_tally(void *context, const struct dl_batch_tally *tally
 {
     struct apply *apply = context;
     struct dl_fanout *fanout = apply->fanout;
+    /* A number that comes again later is another cell: this has to see every tally. */
+    apply->is_resolved = apply->is_resolved && tally->cell_number == apply->cell_number;
+    apply->cell_number = tally->cell_number;
     /* An event with Kano answers is late once, not once more per feature; and what
      * comes again for some windows was late before, if it was. */
     int64_t events = apply->all && tally->cell->feature.bytes == 0 ? tally->events : 0;
@@ -351,11 +355,11 @@ static enum dl_status on_tally(void *context, const struct dl_batch_tally *tally
         return DL_OK;
     }
     enum dl_status status = DL_OK;
-    if (tally->cell_number != apply->cell_number)
+    if (!apply->is_resolved)
         status = dl_resolve(&apply->windows->registry, tally->cell, &apply->resolved);
-    apply->cell_number = tally->cell_number;
     if (status != DL_OK)
         return status;
+    apply->is_resolved = true;
     count_over(fanout, &apply->resolved);
     if (tally->second < fanout->oldest_s)
         fanout->oldest_s = tally->second;
@@ -373,7 +377,7 @@ enum dl_status dl_fanout_apply(struct dl_fanout *fanout, struct dl_windows *wind
 {
     const uint32_t every = (UINT32_C(1) << windows->count) - 1;
     struct apply apply = {.fanout = fanout, .windows = windows, .mask = mask & every, .all = (mask & every) == every,
-                          .oldest_s = dl_windows_oldest_s(windows, mask), .cell_number = UINT32_MAX};
+                          .oldest_s = dl_windows_oldest_s(windows, mask)};
     enum dl_status status = each(tallies, on_tally, &apply);
     if (status == DL_OK)
         status = flush(&apply);

@@ -3,6 +3,7 @@
 #include "sample.h"
 
 #include <delight/catalogue.h>
+#include <delight/chain.h>
 #include <delight/dedupe.h>
 
 #if defined(__has_feature)
@@ -179,6 +180,65 @@ static bool use_engine(void)
     return status == DL_OK;
 }
 
+static enum dl_status put_back(void *context, const struct dl_engine_pane *pane)
+{
+    return dl_engine_restore(context, pane);
+}
+
+/* One engine's state goes to another, pane by pane; then it leaves both. */
+static enum dl_status hand_over(struct dl_engine *engine, struct dl_engine *other)
+{
+    enum dl_status status = dl_engine_advance(engine, SAMPLE_MS);
+    if (status == DL_OK)
+        status = dl_engine_advance(other, SAMPLE_MS);
+    if (status == DL_OK)
+        status = dl_engine_apply(engine, prepared);
+    while (status == DL_OK)
+        status = dl_engine_take_changes(engine, 50, put_back, other);
+    if (status != DL_EMPTY)
+        return status;
+    int64_t id = sample_find(engine, "all");
+    DL_ASSERT(dl_tally_equal(dl_engine_total(engine, id, 1), dl_engine_total(other, sample_find(other, "all"), 1)));
+    status = dl_engine_advance(engine, SAMPLE_MS + 2 * HOUR_MS);
+    if (status == DL_OK)
+        status = dl_engine_advance(other, SAMPLE_MS + 2 * HOUR_MS);
+    DL_ASSERT(status != DL_OK || dl_engine_changes(other) > 0);
+    return status;
+}
+
+static bool use_state(void)
+{
+    struct dl_engine_options options = sample_options(1);
+    options.keeps_changes = true;
+    struct dl_engine *engine = dl_engine_create(&options);
+    struct dl_engine *other = dl_engine_create(&options);
+    enum dl_status status = engine == NULL || other == NULL ? DL_MEMORY : hand_over(engine, other);
+    DL_ASSERT(status == DL_OK || status == DL_MEMORY);
+    dl_engine_destroy(engine);
+    dl_engine_destroy(other);
+    return status == DL_OK;
+}
+
+static bool use_chain(void)
+{
+    struct dl_chain *chain = dl_chain_create();
+    if (chain == NULL)
+        return false;
+    size_t taken = 0;
+    for (int i = 0; i < 100; i++) {
+        char topic[8];
+        snprintf(topic, sizeof topic, "%d", i / 3);
+        struct dl_chain_link link = {.topic = dl_name_of(topic), .partition = i, .from = 1, .next = 2};
+        enum dl_status status = dl_chain_take(chain, &link);
+        DL_ASSERT(status == DL_OK || status == DL_MEMORY);
+        DL_ASSERT(dl_chain_next(chain, link.topic, i) == (status == DL_OK ? 2 : -1));
+        taken += status == DL_OK;
+    }
+    DL_ASSERT(dl_chain_count(chain) == taken);
+    dl_chain_destroy(chain);
+    return taken == 100;
+}
+
 static bool use_dedupe(void)
 {
     struct dl_dedupe *dedupe = dl_dedupe_create(5000);
@@ -233,7 +293,14 @@ START_TEST(engines)
         ck_assert_int_eq(dl_batch_add(prepared, &event), DL_OK);
     }
     fail_everywhere(use_engine);
+    fail_everywhere(use_state);
     dl_batch_destroy(prepared);
+}
+END_TEST
+
+START_TEST(chains)
+{
+    fail_everywhere(use_chain);
 }
 END_TEST
 
@@ -253,6 +320,7 @@ static void add_tests(TCase *tests)
 {
     tcase_add_test(tests, batches);
     tcase_add_test(tests, engines);
+    tcase_add_test(tests, chains);
     tcase_add_test(tests, duplicates);
     tcase_add_test(tests, catalogues);
 }
