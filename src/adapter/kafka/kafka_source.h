@@ -122,8 +122,6 @@ DL_MUST_USE enum dl_status dl_kafka_group_configure(struct dl_kafka_source *sour
                                                     const struct dl_kafka_source_options *options, char *error,
                                                     size_t error_size);
 DL_MUST_USE enum dl_status dl_kafka_group_join(struct dl_kafka_source *source, char *error, size_t error_size);
-/* So that others take over at once, if Kafka answers within wait_ms. */
-void dl_kafka_group_leave(struct dl_kafka_source *source, int wait_ms);
 /* The client is of no use any more, and with it what it was given. */
 void dl_kafka_group_lost(struct dl_kafka_source *source);
 /* Reads the READING partitions of all topics and no others (eager: one list for all). */

@@ -1,5 +1,7 @@
 #include "kafka_source.h"
 
+#include "kafka_group.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,8 +87,8 @@ void dl_kafka_source_destroy(struct dl_kafka_source *source)
 {
     if (!source)
         return;
-    if (source->grouped)
-        dl_kafka_group_leave(source, 1000);
+    if (source->grouped && source->client)
+        dl_kafka_client_leave(source->client, 1000);
     dl_kafka_source_close(source, 1000);
     free_source(source);
 }

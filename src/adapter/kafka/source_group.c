@@ -5,6 +5,7 @@
  * the partitions begin is then looked up as in memory mode, a request per poll,
  * and they are assigned as they get known. So what was fetched before and comes
  * after the callback in the same batch is told by the partition's phase. */
+#include "kafka_group.h"
 #include "kafka_membership.h"
 #include "kafka_source.h"
 
@@ -276,8 +277,8 @@ enum dl_status dl_kafka_group_configure(struct dl_kafka_source *source, const st
     source->cooperative = strategy && strstr(strategy, "cooperative");
     if (source->cooperative && rd_kafka_version() < 0x02060100) {
         (void)snprintf(error, error_size,
-                       "partition.assignment.strategy: cooperative-sticky rebalances for ever in librdkafka before 2.6.1, and this "
-                       "is %s; leave it out, or use range,roundrobin",
+                       "partition.assignment.strategy: cooperative-sticky rebalances for ever in librdkafka before 2.6.1, and "
+                       "this is %s; leave it out, or use range,roundrobin",
                        rd_kafka_version_str());
         return DL_INVALID;
     }
@@ -298,18 +299,16 @@ enum dl_status dl_kafka_group_join(struct dl_kafka_source *source, char *error, 
     return DL_INVALID;
 }
 
-void dl_kafka_group_leave(struct dl_kafka_source *source, int wait_ms)
+void dl_kafka_client_leave(rd_kafka_t *client, int wait_ms)
 {
-    if (!source->client)
-        return;
     int64_t until_ms = dl_kafka_now_ms() + wait_ms;
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(source->client);
-    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(source->client, queue);
-    while (!error && !rd_kafka_consumer_closed(source->client) && dl_kafka_now_ms() < until_ms) {
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(client, queue);
+    while (!error && !rd_kafka_consumer_closed(client) && dl_kafka_now_ms() < until_ms) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 10);
         /* As an event, not as the callback: what was read is committed already, or never will be. */
         if (event && rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
-            (void)rd_kafka_assign(source->client, NULL);
+            (void)rd_kafka_assign(client, NULL);
         if (event)
             rd_kafka_event_destroy(event);
     }
@@ -332,7 +331,8 @@ bool dl_kafka_group_error(struct dl_kafka_source *source, rd_kafka_resp_err_t co
         sentence = "not allowed to use the consumer group; retrying (grant Read on the group kafka.properties group.id)";
         break;
     case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
-        dl_note(source->notes, DL_NOTE_WARNING, "Kafka was not asked for records in time, so the group gives them to others; joining again",
+        dl_note(source->notes, DL_NOTE_WARNING,
+                "Kafka was not asked for records in time, so the group gives them to others; joining again",
                 DL_TEXT("reason", reason));
         return true;
     case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:

@@ -379,7 +379,7 @@ static void look_up_later(struct dl_kafka_topic *topic, int32_t p, rd_kafka_resp
         return;
     if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
         topic_refused(topic, rd_kafka_err2str(code));
-    else if (partition->attempt == 5)
+    else if (partition->attempt == (committed ? 3 : 5))
         dl_note(topic->source->notes, DL_NOTE_WARNING,
                 committed ? "the committed position of a partition is not to be had now (is a transaction open?); retrying"
                           : "the offsets of a partition cannot be looked up; retrying",

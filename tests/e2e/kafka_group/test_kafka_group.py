@@ -1,0 +1,428 @@
+"""Kafka mode's consumers alone, against a real broker: what drive.c prints is compared with what the topics hold."""
+
+import itertools
+import os
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from harness import Broker, Process, Record
+from harness.daemon import program
+
+pytestmark = pytest.mark.release_only
+
+SETTINGS = {
+    "group.min.session.timeout.ms": 500,
+    "group.initial.rebalance.delay.ms": 0,
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": 500,
+}
+QUICK = {"session.timeout.ms": 1500, "heartbeat.interval.ms": 200, "topic.metadata.refresh.interval.ms": 500}
+PATIENT = {"session.timeout.ms": 60000, "heartbeat.interval.ms": 200}
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def broker():
+    with Broker(settings=SETTINGS) as running:
+        yield running
+
+
+class Drive(Process):
+    """kafka-group-drive from the folder of the delightd under test, and its output in words."""
+
+    def __init__(self, folder, bootstrap, verb, topics, properties=None, name="drive", **options):
+        binary = Path(os.environ.get("KAFKA_GROUP_DRIVE") or program("delightd", "DELIGHTD").parent / "kafka-group-drive")
+        self.control = Path(folder) / f"{name}.control"
+        self.control.write_text("")
+        arguments = [binary, verb, "--control", self.control]
+        for topic in [topics] if isinstance(topics, str) else topics:
+            arguments += ["--topic", topic]
+        for key, value in options.items():
+            arguments += [f"--{key.replace('_', '-')}", value]
+        for key, value in {"bootstrap.servers": bootstrap, **(properties or {})}.items():
+            arguments.append(f"{key}={value}")
+        super().__init__(arguments, Path(folder) / f"{name}.log", out=Path(folder) / f"{name}.out", name=name)
+
+    def all_lines(self):
+        """The complete lines so far as lists of words, numbers as int."""
+        text = self.out()
+        lines = text[: text.rfind("\n") + 1].splitlines()
+        return [[int(word) if word.lstrip("-").isdigit() else word for word in line.split()] for line in lines]
+
+    def lines(self, kind, since=0):
+        return [line[1:] for line in self.all_lines()[since:] if line[0] == kind]
+
+    def here(self):
+        return len(self.all_lines())
+
+    def wait_line(self, *words, timeout=30, since=0):
+        """Waits for a line that begins with these words; returns the first."""
+
+        def found():
+            return [line for line in self.all_lines()[since:] if line[: len(words)] == list(words)]
+
+        return self.wait_until(found, timeout, f"a line {words}", logs=[self.out_path])[0]
+
+    def wait_read(self, *places, timeout=30):
+        """Waits until each [topic, partition, next] is the position that was told last."""
+
+        def read():
+            told = {tuple(line[:2]): line[2] for line in self.lines("position")}
+            return all(told.get((topic, partition)) == position for topic, partition, position in places)
+
+        self.wait_until(read, timeout, f"{places} to be read", logs=[self.out_path])
+
+    def tell(self, command):
+        with self.control.open("a") as file:
+            file.write(command + "\n")
+
+    def commit(self):
+        """Commits where it is; returns when that is done."""
+        since = self.here()
+        self.tell("commit")
+        assert self.wait_line("committed", since=since) == ["committed", "ok"]
+
+    def records(self, since=0, kind="new"):
+        return [tuple(line[:3]) for line in self.lines("record", since) if line[3] == kind]
+
+    def notes(self, text):
+        return sum(text in line for line in self.log().splitlines())
+
+
+@pytest.fixture
+def drive(broker, tmp_path):
+    """A function that makes a Drive of a group of this test's own: drive("member", topic, PROPERTIES, name=…, …)."""
+    group = f"group-{next(_numbers)}"
+
+    def make(verb, topics, properties=QUICK, name="drive", **options):
+        if verb == "tallies":
+            options.setdefault("group", group)
+        return Drive(tmp_path, broker.bootstrap, verb, topics, {"group.id": group, **properties}, name, **options)
+
+    make.group = group
+    return make
+
+
+def numbered(count, partitions, first=0):
+    return [Record(f"{i}", partition=i % partitions) for i in range(first, first + count)]
+
+
+def offsets(broker, group, topic, positions, transactional_id="commits"):
+    """A producer with a transaction that is open and holds the positions {partition: offset} of the group."""
+    producer = broker.transactional_producer(transactional_id)
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": group})
+    producer.begin_transaction()
+    producer.send_offsets_to_transaction(
+        [TopicPartition(topic, partition, offset) for partition, offset in positions.items()],
+        consumer.consumer_group_metadata(),
+        30,
+    )
+    consumer.close()
+    return producer
+
+
+def commit_offsets(broker, group, topic, positions):
+    offsets(broker, group, topic, positions).commit_transaction(30)
+
+
+# ---- The source ----
+
+
+def test_members_share_and_each_record_is_delivered_from_the_committed_offset(broker, drive, new_topic):
+    topic = new_topic(partitions=4)
+    broker.produce(topic, numbered(400, 4))
+    with drive("member", topic, name="a", id="a") as a:
+        a.wait_read(*([0, p, 100] for p in range(4)))
+        assert a.lines("begin") == [["stranger"]] and sorted(a.lines("missing")) == [[0, p] for p in range(4)]
+        assert a.lines("assign") == [[4]]
+        a.tell("member")
+        a.wait_line("member")
+        with drive("member", topic, name="b", id="b") as b:
+            b.wait_line("assign", 2)
+            a.wait_line("assign", 2)
+            assert a.lines("revoke") == [["kept", "member"]] and a.lines("committed") == [["ok"]]
+            broker.produce(topic, numbered(400, 4, first=400))
+            of_a = [line[1] for line in a.lines("start")[4:]]
+            a.wait_read(*([0, p, 200] for p in of_a))
+            of_b = [line[1] for line in b.lines("start")]
+            b.wait_read(*([0, p, 200] for p in of_b))
+            assert sorted(of_a + of_b) == [0, 1, 2, 3]
+            # Every record once, in order, by one of the two.
+            assert sorted(a.records() + b.records()) == sorted((0, p, i) for p in range(4) for i in range(200))
+            b.commit()
+            broker.produce(topic, numbered(40, 4, first=800))
+            b.wait_read(*([0, p, 210] for p in of_b))
+            here = a.here()
+            b.kill9()
+            a.wait_line("assign", 4, since=here)
+            a.wait_until(lambda: len(a.lines("start", here)) == 4, 30, "four starts")
+            a.wait_read(*([0, p, 210] for p in range(4)))
+        # What the dead one had read and not committed is read again; the living one's was committed in the revocation.
+        assert sorted(a.lines("start", here)) == sorted([0, p, 200 if p in of_b else 210] for p in range(4))
+        assert sorted(a.records(here)) == sorted((0, p, i) for p in of_b for i in range(200, 210))
+
+
+def test_a_member_that_ends_leaves_at_once(broker, drive, new_topic):
+    topic = new_topic(partitions=2)
+    with drive("member", topic, PATIENT, name="a", id="a") as a, drive("member", topic, PATIENT, name="b", id="b") as b:
+        a.wait_line("assign", 1)
+        b.wait_line("assign", 1)
+        assert a.stop() == 0
+        assert a.lines("end")[0][0] == 1 and a.lines("end")[0][2] < 2500
+        # Destroying calls nobody back.
+        assert a.all_lines()[-1][0] == "end" and a.lines("revoke")[-1:] != [["lost", "stranger"]]
+        b.wait_line("assign", 2)
+
+
+def test_a_lost_assignment_is_told_before_anything_else(broker, drive, new_topic):
+    topic = new_topic(partitions=2)
+    broker.produce(topic, numbered(20, 2))
+    with drive("member", topic, name="a", id="a") as a:
+        a.wait_read([0, 0, 10], [0, 1, 10])
+        a.commit()
+        a.pause()
+        here = a.here()
+        with drive("member", topic, name="b", id="b") as b:
+            b.wait_line("assign", 2)
+            broker.produce(topic, numbered(20, 2, first=20))
+            b.wait_read([0, 0, 20], [0, 1, 20])
+            b.commit()
+            a.resume()
+            a.wait_line("assign", 1, since=here)
+            happenings = [line for line in a.all_lines()[here:] if line[0] != "position"]
+            assert happenings[0] == ["revoke", "lost", "stranger"]
+            a.wait_line("start", since=here)
+            a.wait_line("position", since=here)
+            # Nothing twice: what it had fetched before is dropped, and the other has committed since.
+            assert a.records(here) == []
+
+
+def test_a_missing_offset_is_asked_for_until_it_is_known(broker, drive, new_topic):
+    topic = new_topic(partitions=1)
+    broker.produce(topic, numbered(30, 1))
+    with drive("member", topic, answer=-2) as member:
+        member.wait_until(lambda: len(member.lines("missing")) >= 2, 30, "a second question")
+        assert member.lines("start") == [] and member.records() == []
+        member.tell("answer 12")
+        member.wait_read([0, 0, 30])
+        assert member.lines("start") == [[0, 0, 12]] and member.records() == [(0, 0, i) for i in range(12, 30)]
+
+
+def test_warm_up_comes_before_the_committed_offset(broker, drive, new_topic):
+    topic = new_topic(partitions=1)
+    broker.produce(topic, numbered(30, 1))
+    commit_offsets(broker, drive.group, topic, {0: 20})
+    with drive("member", topic, warm_up=5) as member:
+        member.wait_read([0, 0, 30])
+        assert member.lines("start") == [[0, 0, 20]]
+        assert member.records(kind="warm") == [(0, 0, i) for i in range(15, 20)]
+        assert member.records() == [(0, 0, i) for i in range(20, 30)]
+        assert member.lines("missing") == []
+
+
+def test_committed_offsets_that_are_out_of_range(broker, drive, new_topic):
+    topic = new_topic(partitions=2)
+    broker.produce(topic, numbered(200, 2))
+    commit_offsets(broker, drive.group, topic, {0: 10, 1: 500})
+    broker.delete_records(topic, {0: 50})
+    with drive("member", topic, warm_up=5) as member:
+        member.wait_read([0, 0, 100], [0, 1, 100])
+        assert sorted(member.lines("start")) == [[0, 0, 50], [0, 1, 100]]
+        assert member.lines("loss") == [[0, 0, 10, 50]]
+        assert member.records() == [(0, 0, i) for i in range(50, 100)]
+        assert member.records(kind="warm") == [(0, 1, i) for i in range(95, 100)]
+        assert member.notes("records were deleted") == 1 and member.notes("log was truncated") == 1
+
+
+def test_records_deleted_while_they_are_read(broker, drive, new_topic):
+    topic = new_topic(partitions=2)
+    broker.produce(topic, numbered(20, 2))
+    with drive("member", topic) as member:
+        member.wait_read([0, 0, 10], [0, 1, 10])
+        member.pause()
+        broker.produce(topic, numbered(20, 2, first=20))
+        broker.delete_records(topic, {0: 15})
+        member.resume()
+        member.wait_read([0, 0, 20], [0, 1, 20], timeout=40)
+        read = {record for record in member.records() if record[2] >= 10}
+        # What librdkafka had fetched before the deletion may still come.
+        assert {(0, 1, i) for i in range(10, 20)} | {(0, 0, i) for i in range(15, 20)} <= read
+
+
+def test_an_open_transaction_of_a_predecessor_is_waited_for(broker, drive, new_topic):
+    topic = new_topic(partitions=2)
+    broker.produce(topic, numbered(40, 2))
+    commit_offsets(broker, drive.group, topic, {0: 5, 1: 5})
+    predecessor = offsets(broker, drive.group, topic, {0: 15, 1: 15}, "predecessor")
+    with drive("member", topic) as member:
+        member.wait_log("is a transaction open")
+        assert member.lines("assign") == [[2]] and member.lines("start") == []
+        predecessor.commit_transaction(30)
+        member.wait_read([0, 0, 20], [0, 1, 20])
+        assert sorted(member.lines("start")) == [[0, 0, 15], [0, 1, 15]]
+
+
+def test_a_dead_predecessors_transaction_ends_by_its_timeout(broker, drive, new_topic):
+    topic = new_topic(partitions=1)
+    broker.produce(topic, numbered(20, 1))
+    commit_offsets(broker, drive.group, topic, {0: 5})
+    producer = broker.transactional_producer("dead", transaction_timeout_ms=3000)
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": drive.group})
+    producer.begin_transaction()
+    producer.send_offsets_to_transaction([TopicPartition(topic, 0, 15)], consumer.consumer_group_metadata(), 30)
+    with drive("member", topic) as member:
+        member.wait_read([0, 0, 20])
+        assert member.lines("start") == [[0, 0, 5]]
+    consumer.close()
+
+
+def test_rewind_goes_on_at_the_committed_offset(broker, drive, new_topic):
+    topic = new_topic(partitions=2)
+    broker.produce(topic, numbered(20, 2))
+    with drive("member", topic, id="a") as member:
+        member.wait_read([0, 0, 10], [0, 1, 10])
+        member.commit()
+        broker.produce(topic, numbered(20, 2, first=20))
+        member.wait_read([0, 0, 20], [0, 1, 20])
+        here = member.here()
+        member.tell("rewind")
+        member.wait_until(lambda: len(member.records(here)) == 20, 30, "20 records again")
+        assert sorted(member.lines("start", here)) == [[0, 0, 10], [0, 1, 10]]
+        assert sorted(member.records(here)) == [(0, p, i) for p in (0, 1) for i in range(10, 20)]
+        assert member.lines("revoke") == []
+
+
+def test_topics_created_later_and_grown(broker, drive, new_topic):
+    there, later = new_topic(name="there"), new_topic(create=False, name="later")
+    with drive("member", [there, later]) as member:
+        member.wait_log("does not exist")
+        broker.create_topic(later, 1)
+        broker.produce(later, numbered(10, 1))
+        member.wait_read([1, 0, 10], timeout=40)
+        broker.add_partitions(later, 2)
+        broker.produce(later, [Record("x", partition=1)] * 3)
+        member.wait_read([1, 1, 3], timeout=40)
+        assert member.notes("does not exist") == 1 and member.notes("is there") == 1
+
+
+def test_cooperative_sticky_needs_a_librdkafka_that_can(drive, new_topic):
+    with drive("member", new_topic(), {"partition.assignment.strategy": "cooperative-sticky"}) as member:
+        if "cooperative" in member.log() or not member.running():
+            assert member.wait(10) == 1 and member.notes("before 2.6.1") == 1
+
+
+# ---- The tallies ----
+
+
+def test_tallies_have_one_owner_and_a_standby_takes_over(broker, drive, new_topic):
+    topic = new_topic(partitions=1)
+    broker.produce(topic, ["a", "b"])
+    with drive("tallies", topic, name="a") as a, drive("tallies", topic, PATIENT, name="c") as c:
+        a.wait_line("owner")
+        a.wait_line("position", 2, 2)
+        with drive("tallies", topic, PATIENT, name="b") as b:
+            # A standby comes, and the owner stays: it reads on without hearing of that.
+            b.wait_log("never", timeout=0.1) if False else None
+            broker.produce(topic, ["c"])
+            a.wait_line("position", 3, 3)
+            assert a.lines("lost") == [] and len(a.lines("owner")) == 1
+            a.kill9()
+            second, third = (c, b) if c.wait_until(lambda: c.lines("owner") or b.lines("owner"), 30) and c.lines("owner") else (b, c)
+            second.wait_line("position", 3, 3)
+            assert third.lines("owner") == []
+            # The session would last a minute: it has left.
+            assert second.stop() == 0
+            third.wait_line("owner", timeout=15)
+            third.wait_line("position", 3, 3)
+            assert [line[0] for line in third.lines("record")] == [0, 1, 2]
+
+
+def test_an_owner_that_stood_still_is_told_that_it_lost(broker, drive, new_topic):
+    topic = new_topic(partitions=1)
+    broker.produce(topic, ["a"])
+    with drive("tallies", topic, name="a") as a, drive("tallies", topic, name="b") as b:
+        owner, standby = (a, b) if a.wait_until(lambda: a.lines("owner") or b.lines("owner"), 30) and a.lines("owner") else (b, a)
+        owner.wait_line("position", 1, 1)
+        owner.pause()
+        here = owner.here()
+        standby.wait_line("owner")
+        broker.produce(topic, ["b"])
+        standby.wait_line("position", 2, 2)
+        owner.resume()
+        owner.wait_line("lost", since=here)
+        assert owner.lines("record", here) == []
+
+
+def test_tallies_begin_where_they_are_told_to(broker, drive, new_topic):
+    topic = new_topic(partitions=1)
+    for i in range(3):
+        with broker.transaction("t") as producer:
+            broker.produce(topic, [f"{i}-{j}" for j in range(4)], producer=producer)
+    # 0-3 and the marker 4, 5-8 and 9, 10-13 and 14.
+    with drive("tallies", topic, begin=6) as tallies:
+        tallies.wait_line("position", 15, 15)
+        assert [line[0] for line in tallies.lines("record")] == [6, 7, 8, 10, 11, 12, 13]
+        here = tallies.here()
+        tallies.tell("begin 12")
+        tallies.wait_line("position", 15, 15, since=here)
+        assert [line[0] for line in tallies.lines("record", here)] == [12, 13]
+        here = tallies.here()
+        tallies.tell("begin 0")
+        tallies.wait_line("position", 15, 15, since=here)
+        assert [line[0] for line in tallies.lines("record", here)] == [0, 1, 2, 3, 5, 6, 7, 8, 10, 11, 12, 13]
+        open_one = broker.transactional_producer("open")
+        open_one.begin_transaction()
+        broker.produce(topic, ["x"], producer=open_one)
+        open_one.abort_transaction(30)
+        tallies.wait_line("position", 17, 17)
+        assert tallies.stop() == 0
+        assert tallies.lines("lost") == [] and tallies.lines("loss") == []
+
+
+def test_tallies_wait_for_begin(broker, drive, new_topic):
+    topic = new_topic(partitions=1)
+    broker.produce(topic, [str(i) for i in range(500)])
+    with drive("tallies", topic, begin=-1) as tallies:
+        tallies.wait_line("owner")
+        tallies.tell("busy 300")
+        tallies.tell("begin 100")
+        tallies.wait_line("position", 500, 500)
+        assert [line[0] for line in tallies.lines("record")] == list(range(100, 500))
+        # It sleeps while there is nothing to do.
+        assert tallies.cpu_share() < 0.2
+
+
+def test_tallies_that_retention_took(broker, drive, new_topic):
+    topic = new_topic(partitions=1)
+    broker.produce(topic, [str(i) for i in range(20)])
+    broker.delete_records(topic, {0: 8})
+    with drive("tallies", topic, begin=3) as tallies:
+        tallies.wait_line("position", 20, 20)
+        assert tallies.lines("loss") == [[3, 8]]
+        assert [line[0] for line in tallies.lines("record")] == list(range(8, 20))
+        # Beyond the end: another log of that name, or one that was cut.
+        here = tallies.here()
+        tallies.tell("begin 100")
+        tallies.wait_line("position", 20, 20, since=here)
+        assert tallies.lines("loss", here) == [[100, 8]]
+        broker.delete_records(topic, {0: -1})
+        here = tallies.here()
+        tallies.tell("begin 8")
+        tallies.wait_line("position", 20, 20, since=here)
+        assert tallies.lines("loss", here) == [[8, 20]]
+        broker.produce(topic, ["more"])
+        tallies.wait_line("position", 21, 21, since=here)
+        assert [line[0] for line in tallies.lines("record", here)] == [20]
+
+
+def test_the_topic_of_the_tallies_is_missing_or_has_several_partitions(broker, drive, new_topic):
+    missing = new_topic(create=False)
+    with drive("tallies", missing) as tallies:
+        tallies.wait_log("delightd topics --create")
+        broker.create_topic(missing, 2)
+        tallies.wait_line("owner", timeout=40)
+        tallies.wait_log("must have one partition")
+        broker.produce(missing, [Record("x", partition=p) for p in (0, 1)])
+        tallies.wait_line("position", 1, 1)
+        assert len(tallies.lines("record")) == 1 and tallies.notes("does not exist") == 1
