@@ -278,8 +278,9 @@ START_TEST(every_damage_is_seen)
         for (int which = 0; which < 2; which++) {
             check_flips(both, which);
             check_lengths(both, which);
-            free(both[which].data);
         }
+        free(both[0].data);
+        free(both[1].data);
     }
 }
 END_TEST
