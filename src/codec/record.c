@@ -68,6 +68,13 @@ void dl_put_bytes(struct dl_record_out *out, const void *data, size_t bytes)
     buffer->bytes += bytes;
 }
 
+enum dl_status dl_record_bytes_add(struct dl_record_bytes *buffer, const void *data, size_t bytes)
+{
+    struct dl_record_out out = {.buffer = buffer};
+    dl_put_bytes(&out, data, bytes);
+    return out.failed ? DL_MEMORY : DL_OK;
+}
+
 void dl_put_byte(struct dl_record_out *out, unsigned char byte)
 {
     dl_put_bytes(out, &byte, 1);
