@@ -1,5 +1,5 @@
 /* The inside of the source, shared by its files: source.c (life, delivery),
- * source_lookup.c (which partitions there are, and where they start),
+ * source_topics.c (which partitions there are), source_lookup.c (where they start),
  * source_assign.c (the client and what it reads), source_group.c (kafka mode:
  * which partitions are this process's), source_retention.c. */
 #pragma once
@@ -104,6 +104,16 @@ void dl_kafka_source_rebuild(struct dl_kafka_source *source);
 void dl_kafka_source_assign(struct dl_kafka_topic *topic);
 void dl_kafka_source_unassign(struct dl_kafka_topic *topic, int32_t partition);
 
+/* ---- source_topics.c ---- */
+
+/* How long a request may take, the first one and those after it failed. */
+int64_t dl_kafka_step_ms(unsigned attempt);
+void dl_kafka_source_look_for_partitions(struct dl_kafka_topic *topic);
+/* Not allowed: noted once, and tried again later. */
+void dl_kafka_source_refused(struct dl_kafka_topic *topic, const char *reason);
+/* Room for `count` partitions. False: out of memory. */
+bool dl_kafka_source_grow(struct dl_kafka_topic *topic, int32_t count);
+
 /* ---- source_lookup.c ---- */
 
 /* One step of what is due: at most one request, for at most a second. False: nothing is due. */
@@ -112,8 +122,6 @@ bool dl_kafka_source_look_up(struct dl_kafka_source *source, int64_t now_ms);
 void dl_kafka_source_resume(struct dl_kafka_topic *topic, int32_t partition);
 /* When the next look-up is due, INT64_MAX: none. */
 int64_t dl_kafka_source_look_up_due(const struct dl_kafka_source *source);
-/* Room for `count` partitions. False: out of memory. */
-bool dl_kafka_source_grow(struct dl_kafka_topic *topic, int32_t count);
 
 /* ---- source_group.c ---- */
 

@@ -15,7 +15,13 @@ SETTINGS = {
     "group.min.session.timeout.ms": 500,
     "group.initial.rebalance.delay.ms": 0,
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": 500,
+    # alice may do what an ACL allows, and anybody on the plaintext listener everything.
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS",
+    "listener.name.client.sasl.enabled.mechanisms": "PLAIN",
+    "listener.name.client.plain.sasl.jaas.config": 'org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="secret";',
 }
+ALICE = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": "alice", "sasl.password": "secret"}
 QUICK = {"session.timeout.ms": 1500, "heartbeat.interval.ms": 200, "topic.metadata.refresh.interval.ms": 500}
 PATIENT = {"session.timeout.ms": 60000, "heartbeat.interval.ms": 200}
 
@@ -24,7 +30,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def broker():
-    with Broker(settings=SETTINGS) as running:
+    with Broker(settings=SETTINGS, listeners={"CLIENT": "SASL_PLAINTEXT"}) as running:
         yield running
 
 
@@ -103,7 +109,8 @@ def drive(broker, tmp_path):
     def make(verb, topics, properties=QUICK, name="drive", **options):
         if verb == "tallies":
             options.setdefault("group", group)
-        return Drive(tmp_path, broker.bootstrap, verb, topics, {"group.id": group, **properties}, name, **options)
+        bootstrap = broker.bootstrap_of("CLIENT") if "sasl.username" in properties else broker.bootstrap
+        return Drive(tmp_path, bootstrap, verb, topics, {"group.id": group, **properties}, name, **options)
 
     make.group = group
     return make
@@ -129,6 +136,16 @@ def offsets(broker, group, topic, positions, transactional_id="commits"):
 
 def commit_offsets(broker, group, topic, positions):
     offsets(broker, group, topic, positions).commit_transaction(30)
+
+
+def wait_members(broker, group, count):
+    """Waits until the group is stable with so many members."""
+
+    def there():
+        found = broker.admin().list_groups(group, timeout=10)
+        return found and found[0].state == "Stable" and len(found[0].members) == count
+
+    poll(there, 30, f"{count} members of {group}", broker.logs(), ignore=(KafkaException,))
 
 
 # ---- The source ----
@@ -317,17 +334,82 @@ def test_cooperative_sticky_needs_a_librdkafka_that_can(drive, new_topic):
             assert member.wait(10) == 1 and member.notes("before 2.6.1") == 1
 
 
+def test_too_long_between_polls_is_lost_and_over(broker, drive, new_topic):
+    topic = new_topic(partitions=1)
+    broker.produce(topic, numbered(10, 1))
+    with drive("member", topic, {**QUICK, "max.poll.interval.ms": 1500}) as member:
+        member.wait_read([0, 0, 10])
+        here = member.here()
+        member.tell("busy 3000")
+        member.wait_line("revoke", "lost", "stranger", since=here)
+        member.wait_line("record", 0, 0, 9, since=here)
+        assert member.notes("not asked for records in time") == 1
+
+
+def test_a_fatal_error_gives_a_new_client(broker, drive, new_topic):
+    topic = new_topic(partitions=1)
+    broker.produce(topic, numbered(10, 1))
+    same = {**QUICK, "group.instance.id": "twin"}
+    with drive("member", topic, same, name="a") as a:
+        a.wait_read([0, 0, 10])
+        here = a.here()
+        with drive("member", topic, same, name="b") as b:
+            b.wait_read([0, 0, 10])
+            a.wait_log("gave up its consumer")
+            a.wait_line("revoke", "lost", since=here)
+            a.wait_line("assign", 1, since=here)
+            a.wait_line("record", 0, 0, 9, since=here)
+
+
+def test_a_group_that_may_not_be_used_is_said_once(broker, drive, new_topic):
+    topic = new_topic(partitions=1)
+    broker.allow("User:alice", "Read", "Describe", topic=topic)
+    broker.produce(topic, numbered(10, 1))
+    with drive("member", topic, {**QUICK, **ALICE}) as member, drive("tallies", topic, {**QUICK, **ALICE}, "t", group="t") as tallies:
+        member.wait_log("grant Read on the group")
+        tallies.wait_log("grant Read on the group")
+        assert member.cpu_share() < 0.3
+        broker.allow("User:alice", "Read", group=drive.group)
+        broker.allow("User:alice", "Read", group="t")
+        member.wait_read([0, 0, 10])
+        tallies.wait_line("position", 10, 10)
+        assert member.notes("grant Read") == 1 and member.notes("takes this process") == 1 and tallies.notes("grant Read") == 1
+
+
+@pytest.mark.parametrize("verb", ["member", "tallies"])
+def test_nobody_there(tmp_path, verb):
+    with Drive(tmp_path, "127.0.0.1:1", verb, "cx.feedback", QUICK, **({"group": "g"} if verb == "tallies" else {})) as process:
+        process.wait_log("no Kafka broker answers")
+        assert process.cpu_share() < 0.2 and process.notes("no Kafka broker answers") == 1
+        assert process.stop() == 0
+        assert process.lines("end")[0][2] < 2500
+
+
+def test_a_broker_that_stands_still_and_comes_back(broker, drive, new_topic):
+    topic, tallies_topic = new_topic(partitions=1), new_topic(partitions=1)
+    broker.produce(topic, numbered(10, 1))
+    broker.produce(tallies_topic, ["a"])
+    quick = {**QUICK, "socket.timeout.ms": 2000}
+    with drive("member", topic, quick) as member, drive("tallies", tallies_topic, quick, "t", group="t2") as tallies:
+        with drive("member", topic, PATIENT, "c") as second, drive("tallies", tallies_topic, PATIENT, "u", group="t2") as standby:
+            member.wait_line("assign")
+            second.wait_line("assign")
+            tallies.wait_line("position", 1, 1)
+            wait_members(broker, "t2", 2)
+            broker.pause_node()
+            try:
+                for process in (second, standby):
+                    assert process.stop() == 0
+                    assert process.lines("end")[0][2] < 3500
+            finally:
+                broker.resume_node()
+        broker.produce(topic, numbered(10, 1, first=10))
+        broker.produce(tallies_topic, ["b"])
+        member.wait_read([0, 0, 20], timeout=60)
+        tallies.wait_line("position", 2, 2, timeout=60)
+
+
 # ---- The tallies ----
-
-
-def wait_members(broker, group, count):
-    """Waits until the group is stable with so many members."""
-
-    def there():
-        found = broker.admin().list_groups(group, timeout=10)
-        return found and found[0].state == "Stable" and len(found[0].members) == count
-
-    poll(there, 30, f"{count} members of {group}", broker.logs(), ignore=(KafkaException,))
 
 
 def test_tallies_have_one_owner_and_a_standby_takes_over(broker, drive, new_topic):
