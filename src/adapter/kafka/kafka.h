@@ -172,8 +172,10 @@ int64_t dl_deadletter_recalled(const struct dl_deadletter *deadletter, uint16_t 
 /* ---- Transactions: what is written is there whole, with the positions, or not at all ---- */
 
 /* A transactional producer. All calls from one thread, which they may hold up:
- * they wait for Kafka, in steps of at most half a second between which give_up
- * is asked. */
+ * they wait for Kafka, in steps of about half a second between which give_up is
+ * asked. The one exception is the sending of positions, which librdkafka does not
+ * resume: it takes up to socket.timeout.ms (half of timeout_ms by default) when
+ * a broker hangs. */
 struct dl_transactions;
 
 struct dl_transactions_options {
@@ -188,12 +190,15 @@ struct dl_transactions_options {
 /* Connects nowhere yet. DL_INVALID: librdkafka refuses a property; noted. */
 DL_MUST_USE enum dl_status dl_transactions_create(const struct dl_transactions_options *options,
                                                   struct dl_transactions **transactions);
-/* An open transaction is aborted if that takes less than wait_ms. */
+/* An open transaction is aborted if that takes less than wait_ms (half a second
+ * at least; 0: it is left to the next init, or to its timeout). */
 void dl_transactions_destroy(struct dl_transactions *transactions, int wait_ms);
 
-/* Fences whoever had this transactional.id and ends what he left open. Retries
- * what can be retried, with backoff, noted once. DL_OK; DL_STOPPED: given up;
- * DL_FENCED, DL_FATAL: destroy it, create another. */
+/* Once, first. Fences whoever had this transactional.id and ends what he left
+ * open: when it returns, readers of committed records wait for that no more.
+ * Retries what can be retried, also what is not allowed, with backoff, noted
+ * once. DL_OK; DL_STOPPED: given up; DL_FENCED, DL_FATAL: destroy it, create
+ * another. */
 DL_MUST_USE enum dl_status dl_transactions_init(struct dl_transactions *transactions);
 
 struct dl_kafka_position {
@@ -222,14 +227,20 @@ struct dl_transaction {
 /* Begins, fills, sends the positions, commits. Retriable errors are tried again,
  * abortable ones after an abort, both with backoff and noted once, as long as
  * the transaction is wanted.
- * DL_OK: committed. DL_STOPPED: unwanted or given up: it is aborted, or will be
- * by the next init. DL_REFUSED: a record that cannot be made smaller, or not
- * allowed (retried for ever, noted). DL_FENCED: another producer with this
- * transactional.id is at work. DL_FATAL: destroy it, create another. */
+ * DL_OK: committed. DL_STOPPED: unwanted, or given up, or the membership is of
+ * the past: a transaction that was open is aborted, or will be by the next run or
+ * init. One whose commit was under way for two seconds more may still be
+ * committed; the next run waits for that. DL_REFUSED: a record that cannot be made
+ * smaller. DL_FENCED: another producer with this transactional.id is at work.
+ * DL_FATAL: librdkafka gave up, or the transaction took longer than timeout_ms and
+ * Kafka ended it (another producer may be at work all the same). After these two:
+ * destroy it, create another; whether the last one is committed shows in what Kafka
+ * has. What is not allowed is retried for ever. */
 DL_MUST_USE enum dl_status dl_transactions_run(struct dl_transactions *transactions, const struct dl_transaction *transaction);
 
 /* Inside fill only. Copies key and value. value NULL: a tombstone. partition -1:
- * by key. Waits while librdkafka's queue is full. */
+ * by key. Waits while librdkafka's queue is full. Not DL_OK: nothing more is taken
+ * in this try; fill returns it. */
 DL_MUST_USE enum dl_status dl_transactions_produce(struct dl_transactions *transactions, const char *topic, int32_t partition,
                                                    const void *key, size_t key_bytes, const void *value, size_t value_bytes,
                                                    void *opaque);
@@ -300,13 +311,16 @@ struct dl_kafka_log;
 DL_MUST_USE enum dl_status dl_kafka_log_create(const struct dl_kafka_options *options, const char *topic,
                                                bool (*give_up)(void *context), void *context, struct dl_kafka_log **log);
 void dl_kafka_log_destroy(struct dl_kafka_log *log);
-/* The first offset, and the end of what is committed. Retries for ever, noted
+/* The first offset, and the end of what is committed: where the oldest open
+ * transaction begins, or else the log's end. Retries for ever, noted
  * once. DL_EMPTY: the topic does not exist. DL_REFUSED: it has several
  * partitions, or may not be read (noted). DL_STOPPED: given up. */
 DL_MUST_USE enum dl_status dl_kafka_log_bounds(struct dl_kafka_log *log, int64_t *first, int64_t *end);
 /* Delivers [from, until) in order and returns when all of it was (transaction
- * markers have offsets and are not delivered). Stops at a status that is not
- * DL_OK, and returns it. DL_STOPPED: given up. */
+ * markers have offsets and are not delivered); waits for what is not committed
+ * yet. Stops at a status that is not DL_OK, and returns it. DL_EMPTY: from is not
+ * in the topic (any more), or the topic is gone. DL_STOPPED: given up. DL_FATAL:
+ * librdkafka gave up; destroy it, create another. */
 typedef enum dl_status dl_kafka_log_on_record(void *context, int64_t offset, int64_t timestamp_ms, const void *key,
                                               size_t key_bytes, const void *value, size_t value_bytes);
 DL_MUST_USE enum dl_status dl_kafka_log_read(struct dl_kafka_log *log, int64_t from, int64_t until,

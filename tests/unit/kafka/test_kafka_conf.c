@@ -32,6 +32,7 @@ static const char *const owned[] = {
     "enable.idempotence", "enable.gapless.guarantee", "enable.partition.eof", "log.queue",
     "log_cb",            "dr_msg_cb",                "rebalance_cb",         "opaque",
     "default_topic_conf", "interceptors",            "delivery.report.only.error", "enabled_events",
+    "transaction.timeout.ms",
 };
 
 START_TEST(owned_keys_are_refused_by_name)
@@ -139,6 +140,56 @@ START_TEST(defaults_give_way_to_the_user_and_ours_to_nobody)
 }
 END_TEST
 
+/* Requests of a transaction of ten seconds. */
+static const struct {
+    const char *key, *value;
+    bool memory_mode, kafka_mode;
+} modes[] = {
+    {"socket.timeout.ms", "10000", true, true},
+    {"socket.timeout.ms", "10001", true, false},
+    {"max.in.flight.requests.per.connection", "5", true, true},
+    {"compression.type", "zstd", true, true},
+    {"linger.ms", "9999", true, true},
+    {"linger.ms", "10000", true, false}, /* nothing would be sent in time */
+};
+
+START_TEST(transactions_are_checked_where_they_are_made)
+{
+    char error[DL_KAFKA_ERROR_SIZE];
+    const struct dl_kafka_property properties[] = {{"bootstrap.servers", "127.0.0.1:1"}, {modes[_i].key, modes[_i].value}};
+    const struct dl_kafka_options options = {properties, 2, "unit", &sink};
+    enum dl_status status = check_one(modes[_i].key, modes[_i].value, error);
+    ck_assert_msg(status == (modes[_i].memory_mode ? DL_OK : DL_INVALID), "%s", error);
+    status = dl_kafka_check_transactions(&options, 10000, error, sizeof error);
+    ck_assert_msg(status == (modes[_i].kafka_mode ? DL_OK : DL_INVALID), "%s", error);
+    if (!modes[_i].kafka_mode)
+        ck_assert_msg(strstr(error, modes[_i].key) != NULL, "%s", error);
+}
+END_TEST
+
+START_TEST(transactions_end_in_time)
+{
+    char error[DL_KAFKA_ERROR_SIZE];
+    const struct dl_kafka_property properties[] = {{"compression.type", "gzip"}, {"socket.timeout.ms", "700"}};
+    const struct dl_kafka_options ours = {NULL, 0, "unit", &sink}, theirs = {properties, 2, "unit", &sink};
+    rd_kafka_conf_t *conf;
+    ck_assert_int_eq(dl_kafka_conf_transactions(&ours, "g-ingest-1", 10000, &conf, error, sizeof error), DL_OK);
+    assert_value(conf, "transactional.id", "g-ingest-1");
+    assert_value(conf, "transaction.timeout.ms", "10000");
+    assert_value(conf, "socket.timeout.ms", "5000");
+    assert_value(conf, "compression.type", "lz4");
+    assert_value(conf, "acks", "-1");
+    assert_value(conf, "allow.auto.create.topics", "false");
+    if (rd_kafka_version() < 0x02030000)
+        assert_value(conf, "max.in.flight", "1");
+    rd_kafka_conf_destroy(conf);
+    ck_assert_int_eq(dl_kafka_conf_transactions(&theirs, "g", 10000, &conf, error, sizeof error), DL_OK);
+    assert_value(conf, "compression.type", "gzip");
+    assert_value(conf, "socket.timeout.ms", "700");
+    rd_kafka_conf_destroy(conf);
+}
+END_TEST
+
 START_TEST(backoff_doubles_to_its_limit_with_jitter)
 {
     static const struct {
@@ -175,6 +226,8 @@ int main(void)
     tcase_add_test(rows, combinations_are_checked);
     tcase_add_test(rows, a_broker_is_needed);
     tcase_add_test(rows, defaults_give_way_to_the_user_and_ours_to_nobody);
+    tcase_add_test(rows, transactions_end_in_time);
+    tcase_add_loop_test(rows, transactions_are_checked_where_they_are_made, 0, (int)(sizeof modes / sizeof modes[0]));
     tcase_add_test(rows, backoff_doubles_to_its_limit_with_jitter);
     tcase_add_test(rows, version_is_librdkafkas);
     suite_add_tcase(suite, rows);

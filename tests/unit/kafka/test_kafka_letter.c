@@ -110,6 +110,31 @@ START_TEST(a_long_detail_ends_somewhere)
 }
 END_TEST
 
+START_TEST(a_stash_is_bounded_and_takes_one_always)
+{
+    static const char *const sources[] = {"cx.feedback"};
+    struct dl_kafka_record record = {.value = value, .value_bytes = 1000};
+    struct dl_kafka_letters *letters = dl_kafka_letters_create(sources, 4000);
+    ck_assert_ptr_nonnull(letters);
+    size_t taken = 0;
+    while (dl_kafka_letters_add(letters, &record, "not_json", NULL) == DL_OK)
+        ck_assert_uint_le(++taken, 4);
+    ck_assert_uint_ge(taken, 2);
+    ck_assert_uint_eq(dl_kafka_letters_count(letters), taken);
+    ck_assert_uint_le(letters->bytes, 4000);
+    record.value_bytes = 4000 - letters->bytes - sizeof(struct dl_letter); /* the value alone would fit */
+    ck_assert_int_eq(dl_kafka_letters_add(letters, &record, "not_json", NULL), DL_FULL);
+    ck_assert_uint_eq(dl_kafka_letters_count(letters), taken);
+    dl_kafka_letters_destroy(letters);
+
+    letters = dl_kafka_letters_create(sources, 100);
+    ck_assert_ptr_nonnull(letters);
+    ck_assert_int_eq(dl_kafka_letters_add(letters, &record, "not_json", NULL), DL_OK);
+    ck_assert_int_eq(dl_kafka_letters_add(letters, &record, "not_json", NULL), DL_FULL);
+    dl_kafka_letters_destroy(letters);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("kafka_letter");
@@ -119,6 +144,7 @@ int main(void)
     tcase_add_test(letters, cutting_fits_or_ends);
     tcase_add_test(letters, a_cut_without_detail_reads_well);
     tcase_add_test(letters, a_long_detail_ends_somewhere);
+    tcase_add_test(letters, a_stash_is_bounded_and_takes_one_always);
     suite_add_tcase(suite, letters);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
