@@ -211,10 +211,15 @@ static inline enum dl_status state_put_back(struct dl_engine *engine, const char
                                             int64_t index, int64_t events)
 {
     struct dl_tally tally = state_events(events);
-    const struct dl_engine_pane pane = {.subject = dl_name_of(subject), .window_ms = window_ms, .index = index,
+    struct dl_name name = dl_name_of(subject);
+    char *copy = malloc(name.bytes + 1); /* nothing stands behind it, for the sanitizer */
+    MUST(copy != NULL);
+    name.data = memcpy(copy + 1, subject, name.bytes);
+    const struct dl_engine_pane pane = {.subject = name, .window_ms = window_ms, .index = index,
                                         .tally = events == 0 ? NULL : &tally};
     enum dl_status status = dl_engine_restore(engine, &pane);
     dl_tally_deinit(&tally);
+    free(copy);
     return status;
 }
 

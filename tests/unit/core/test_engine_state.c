@@ -87,6 +87,9 @@ START_TEST(subjects_wait_for_their_tombstones)
     ck_assert_int_eq(state_counts(engine).panes, 0);
     ck_assert_int_lt(state_counts(engine).bytes, bytes);
     bytes = state_counts(engine).bytes;
+    size_t first = state.records;
+    ck_assert_int_eq(dl_engine_take_changes(engine, 10, state_on_pane, &state), DL_OK);
+    state_check_log(&state, first, 0, 10);
     state_take(&state, engine, NULL);
     ck_assert_int_lt(state_counts(engine).bytes, bytes);
     ck_assert_uint_eq(state.keys, 0);
