@@ -115,8 +115,9 @@ void dl_engine_set_oldest(struct dl_engine *engine, int64_t oldest_ms);
 
 /* Subjects: ids are small, stable while the subject lives, and used again.
  * A subject lives while any window holds a pane of it, while a view of it is
- * dirty or published (see below), or while a change of it waits to be taken. It is freed by dl_engine_advance or
- * dl_engine_apply only: between them ids and names stay valid.
+ * dirty or published (see below), or while a change of it waits to be taken. It is
+ * freed by dl_engine_advance or dl_engine_apply only: between them ids and names
+ * stay valid.
  * dl_engine_next_subject: the first live id >= id, or -1. */
 int64_t dl_engine_next_subject(const struct dl_engine *engine, int64_t id);
 void dl_engine_subject(const struct dl_engine *engine, int64_t id, struct dl_subject_info *info);
