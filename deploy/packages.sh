@@ -13,7 +13,8 @@ redis=(redis-server redis-tools)
 broker=(default-jdk-headless maven procps iproute2)
 # shellcheck disable=SC2034
 test=(check clang llvm libclang-rt-dev python3 python3-pytest python3-pytest-xdist python3-redis python3-confluent-kafka python3-yaml
-      python3-jsonschema openssl kcat procps iproute2 systemd shellcheck file dpkg-dev man-db)
+      python3-jsonschema openssl kcat procps iproute2 systemd shellcheck file dpkg-dev man-db
+      libnss-myhostname)
 
 missing=()
 for group in "$@"; do
@@ -24,6 +25,8 @@ for group in "$@"; do
         case $package in
         default-jdk-headless) command -v java >/dev/null && continue ;;
         maven) command -v mvn >/dev/null && continue ;;
+        # A root that debootstrap made has no /etc/hosts.
+        libnss-myhostname) getent hosts localhost >/dev/null && continue ;;
         esac
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done

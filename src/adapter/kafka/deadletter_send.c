@@ -118,6 +118,7 @@ static void back_off(struct dl_deadletter *deadletter)
     deadletter->topic_due_ms = 0;
     switch (deadletter->failed_code) {
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED: /* Write on no topic at all: refused before the topic is named */
         dl_deadletter_note_refused(deadletter, deadletter->failed_reason);
         break;
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC: /* the next look at the topic says so */
@@ -138,7 +139,7 @@ static void start_again(struct dl_deadletter *deadletter)
     deadletter->waiting = TAILQ_FIRST(&deadletter->letters);
     if (deadletter->trouble.fatal && !deadletter->explained) { /* no letter did it: it may not even begin */
         deadletter->backing_off = true;
-        deadletter->failed_code = RD_KAFKA_RESP_ERR__FATAL;
+        deadletter->failed_code = deadletter->trouble.fatal_code;
         (void)snprintf(deadletter->failed_reason, sizeof deadletter->failed_reason, "%s", deadletter->trouble.fatal_reason);
     }
     deadletter->explained = false;

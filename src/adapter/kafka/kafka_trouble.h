@@ -17,6 +17,7 @@ struct dl_kafka_trouble {
     struct dl_note_sink *notes;
     const char *client; /* what the client is for, as a log field */
     bool fatal;         /* librdkafka gave the client up: make a new one */
+    rd_kafka_resp_err_t fatal_code;
     char fatal_reason[256];
     struct {
         bool on;

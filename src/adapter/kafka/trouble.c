@@ -94,7 +94,7 @@ void dl_kafka_trouble_answered(struct dl_kafka_trouble *trouble)
 
 void dl_kafka_trouble_fatal(struct dl_kafka_trouble *trouble, rd_kafka_t *client)
 {
-    (void)rd_kafka_fatal_error(client, trouble->fatal_reason, sizeof trouble->fatal_reason);
+    trouble->fatal_code = rd_kafka_fatal_error(client, trouble->fatal_reason, sizeof trouble->fatal_reason);
     trouble->fatal = true;
 }
 
