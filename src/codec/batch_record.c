@@ -159,11 +159,9 @@ static enum dl_status write_tally(void *context, const struct dl_batch_tally *ta
 {
     struct writer *writer = context;
     size_t mark = writer->bytes.bytes;
-    bool was_in_cell = writer->in_cell;
     put_tally(writer, tally);
     if (is_over(writer, END_BYTES)) {
-        writer->bytes.bytes = mark;
-        writer->in_cell = was_in_cell;
+        writer->bytes.bytes = mark; /* where a cell was open, since a part's first tally fits */
         end_cells(writer);
         end_sources(writer);
         begin_part(writer);

@@ -32,14 +32,15 @@
  *   ┌──────────┬───────────┬──────────────┬─────────────┬─────────────────────────┐
  *   │ part u32 │ parts u32 │ written time │ newest time │ instance name, 0…255 B  │
  *   ├──────────┴────────────────┬─────────┴─────────────┴─────┬───────────────────┘
- *   │ segments varint, 0 … 16   │ name of each, 1 … 128 B     │   1 <= part <= parts
- *   ├───────────────┬───┬───────┴─────────────────────────────┘   newest: zigzag of INT64_MIN
- *   │ cell … (0…n)  │ 0 │                                                 is none
- *   ├───────────────┼───┤
- *   │ source … (0…n)│ 0 │                          after the cells; those that the last
- *   ├───────────────┴───┤                          part has no room for stand before it
- *   │ counts            │                          only where part = parts
- *   └───────────────────┘
+ *   │ segments varint, 0 … 16   │ name of each, 1 … 128 B     │
+ *   ├────────────────┬───┬──────┴─────────────────────────────┘
+ *   │ cell … (0…n)   │ 0 │
+ *   ├────────────────┼───┤
+ *   │ source … (0…n) │ 0 │   stand in the last part, and in those before it only
+ *   ├────────────────┴───┤   where it has no room for all
+ *   │ counts             │   only where part = parts
+ *   └────────────────────┘
+ *       1 <= part <= parts; newest INT64_MIN: none
  *
  *   cell: what was counted, and its tallies
  *   ┌───┬────────────┬───────┬─────────┬───────────────────────────┬─────────────────┬───┐
@@ -71,12 +72,13 @@
  *   │ before, in this record      │      │ spelled here                  │      │
  *   └─────────────────────────────┘      └───────────────────────────────┴──────┘
  *
- *   counts: struct dl_ingest_counts, all varints
- *   ┌─────────┬───────┬─────────────────────────────┬───────────┬────────────┬─────────────────────────────┬──────────────┬──────┐
- *   │ records │ bytes │ t │ accepted, t event types │ retracted │ duplicates │ r │ rejected, r reasons     │ dead letters │ lost │
- *   └─────────┴───────┴───┴─────────────────────────┴───────────┴────────────┴───┴─────────────────────────┴──────────────┴──────┘
- *       types and reasons that this reader does not know are passed over; those
- *       that the writer did not know are 0
+ *   counts: struct dl_ingest_counts, all varints, at most INT64_MAX
+ *   ┌─────────┬───────┬───┬───────────┬───────────┬────────────┬───┬───────────┬──────────────┬──────┐
+ *   │ records │ bytes │ t │ t accepted│ retracted │ duplicates │ r │ r rejected│ dead letters │ lost │
+ *   └─────────┴───────┴───┴───────────┴───────────┴────────────┴───┴───────────┴──────────────┴──────┘
+ *       t: event types, in the order of enum dl_event_type; r: reasons, of enum
+ *       dl_reject. What this reader does not know is passed over; what the writer
+ *       did not know is 0
  *
  * 'P': a pane. No value (a tombstone): the pane is gone.
  *
@@ -103,10 +105,11 @@
  *   ├───────────────┬───┬────────┴───────────────────────────────────┘
  *   │ source … (0…n)│ 0 │   as in a batch; from is where the chain began, next where it goes on
  *   └───────────────┴───┘
- *   window: ┌─────────────────┬───────────────────────────────────────────────┐
- *           │ minutes varint  │ version 2: data since, time; INT64_MIN: from  │
- *           │ 1 … 576000      │ the first event on. Version 1: not there, and │
- *           └─────────────────┴ read as that ─────────────────────────────────┘
+ *   window: ┌────────────────┬───────────────────────────────────────────┐
+ *           │ minutes varint │ data since, time; INT64_MIN: from the     │
+ *           │ 1 … 576000     │ first event on. Not there in version 1,   │
+ *           │                │ which is read as INT64_MIN                │
+ *           └────────────────┴───────────────────────────────────────────┘
  *
  * 'O': who scores.                    key ┌─────┐
  *                                         │ 'O' │

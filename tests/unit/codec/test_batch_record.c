@@ -389,16 +389,15 @@ END_TEST
 
 START_TEST(thousands_of_sources)
 {
-    /* Every number of bytes that the last cells may leave. */
-    for (int spare = 0; spare < 40; spare++) {
+    /* In steps that cannot miss where the sources fit and the counts do not. */
+    for (int spare = 0; spare < 2400; spare += 25) {
         struct dl_batch_writer_options options = options_of(DL_RECORD_VERSION, 0);
-        options.part_bytes_max += (size_t)spare * 10;
         struct dl_batch *batch = sample_batch(0);
         const struct dl_event event = sample_contact("a", SAMPLE_MS);
         MUST(dl_batch_add(batch, &event) == DL_OK);
         for (int32_t i = 0; i < 5000 + spare; i++)
             MUST(dl_batch_cover(batch, i % 3 == 0, i, i * INT64_C(1000), i * INT64_C(1000) + 70, 1 << 20) == DL_OK);
-        *dl_batch_counts(batch) = (struct dl_ingest_counts){.records = 1, .lost = INT64_MAX};
+        memset(dl_batch_counts(batch), 0x7f, sizeof(struct dl_ingest_counts));
         write_parts(batch, &options, &parts);
         ck_assert_uint_ge(parts.count, 3);
         struct dl_batch_reader *reader = dl_batch_reader_create(0, NULL);
@@ -407,6 +406,32 @@ START_TEST(thousands_of_sources)
         free_parts(&parts);
         dl_batch_destroy(batch);
     }
+}
+END_TEST
+
+START_TEST(thousands_of_names)
+{
+    struct dl_batch *batch = sample_batch(1);
+    for (int i = 0; i < 3000; i++) {
+        char names[2][16];
+        snprintf(names[0], sizeof names[0], "t%d", i);
+        snprintf(names[1], sizeof names[1], "t%d", i / 2);
+        struct dl_event event = sample_contact(names[0], SAMPLE_MS + i);
+        event.segment[0] = dl_name_of(names[1]);
+        MUST(dl_batch_add(batch, &event) == DL_OK);
+    }
+    for (size_t kib = 16; kib <= 1024; kib *= 8) {
+        struct dl_batch_writer_options options = options_of(DL_RECORD_VERSION, 1);
+        options.part_bytes_max = kib * 1024;
+        write_parts(batch, &options, &parts);
+        struct dl_batch_reader *reader = dl_batch_reader_create(1, options.segment);
+        check_parts(batch, &options, reader, NULL);
+        dl_batch_reader_destroy(reader);
+        if (kib == 1024) /* each name once, at 5 bytes; the cells at 13 */
+            ck_assert(parts.count == 1 && parts.bytes < 3000 * 22);
+        free_parts(&parts);
+    }
+    dl_batch_destroy(batch);
 }
 END_TEST
 
@@ -687,6 +712,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, the_same_batch_gives_the_same_bytes);
     tcase_add_test(tests, the_largest_tally_fits_a_part);
     tcase_add_test(tests, thousands_of_sources);
+    tcase_add_test(tests, thousands_of_names);
     tcase_add_test(tests, nothing_to_tell_is_one_part);
     tcase_add_test(tests, stops_when_told);
     tcase_add_test(tests, the_bytes_of_the_format);

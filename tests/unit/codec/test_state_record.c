@@ -184,16 +184,17 @@ END_TEST
 
 START_TEST(appends_behind_what_is_there)
 {
-    ck_assert_int_eq(dl_state_write_owner(2, dl_name_of("a"), 1, &key, &value), DL_OK);
+    const struct dl_state_head head = {.tallies_next = 1, .written_ms = 1};
+    ck_assert_int_eq(dl_state_write_head(2, &head, &key, &value), DL_OK);
     size_t key_bytes = key.bytes, value_bytes = value.bytes;
     ck_assert_int_eq(dl_state_write_owner(1, dl_name_of("b"), 2, &key, &value), DL_OK);
     struct bytes first[] = {copy_of(key.data, key_bytes), copy_of(value.data, value_bytes)};
     struct bytes second[] = {copy_of(key.data + key_bytes, key.bytes - key_bytes),
                              copy_of(value.data + value_bytes, value.bytes - value_bytes)};
     ck_assert_int_eq(read_pair(first[0], &first[1]), DL_RECORD_GOOD);
-    ck_assert(record.version == 2 && record.written_ms == 1);
+    ck_assert(record.kind == DL_STATE_HEAD && record.version == 2 && record.written_ms == 1);
     ck_assert_int_eq(read_pair(second[0], &second[1]), DL_RECORD_GOOD);
-    ck_assert(record.version == 1 && record.written_ms == 2);
+    ck_assert(record.kind == DL_STATE_OWNER && record.version == 1 && record.written_ms == 2);
     for (int i = 0; i < 2; i++) {
         free(first[i].data);
         free(second[i].data);
@@ -333,6 +334,12 @@ START_TEST(rules_of_the_body)
         free(both[1].data);
     }
     ck_assert_int_eq(dl_state_read(reader, NULL, 0, NULL, 0, &record, detail), DL_RECORD_FOREIGN);
+    struct bytes long_key = {.data = calloc(3 + 4097, 1), .bytes = 3 + 4097};
+    memcpy(long_key.data, "P\x01", 2);
+    ck_assert_int_eq(read_pair(long_key, NULL), DL_RECORD_CORRUPT);
+    long_key.bytes--;
+    ck_assert_int_eq(read_pair(long_key, NULL), DL_RECORD_GOOD);
+    free(long_key.data);
 }
 END_TEST
 
