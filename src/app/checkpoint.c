@@ -274,7 +274,7 @@ static enum dl_status tell_acquired(struct dl_checkpoint *checkpoint)
 
 static enum dl_status acquire(struct dl_checkpoint *checkpoint)
 {
-    int64_t token;
+    int64_t token = -1;
     drop_transactions(checkpoint);
     enum dl_status status = become_owner(checkpoint, &token);
     dl_failpoint("owner.committed");

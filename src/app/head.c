@@ -26,10 +26,13 @@ static enum dl_status on_state(void *context, int64_t offset, int64_t timestamp_
     struct look *look = context;
     struct dl_state_record record;
     char detail[DL_DETAIL_SIZE];
+    if (value == NULL)
+        return DL_OK;
+    enum dl_record_fault fault = dl_state_read(look->reader, key, key_bytes, value, value_bytes, &record, detail);
+    if (fault == DL_RECORD_MEMORY)
+        return DL_MEMORY;
     /* What cannot be read is told where the state is restored. */
-    if (value == NULL ||
-        dl_state_read(look->reader, key, key_bytes, value, value_bytes, &record, detail) != DL_RECORD_GOOD ||
-        record.kind != DL_STATE_HEAD)
+    if (fault != DL_RECORD_GOOD || record.kind != DL_STATE_HEAD)
         return DL_OK;
     look->found = true;
     enum dl_status status = keep(look->key, key, key_bytes);
@@ -71,6 +74,8 @@ static enum dl_status on_tallies(void *context, int64_t offset, int64_t timestam
     struct dl_batch_part part;
     char detail[DL_DETAIL_SIZE];
     enum dl_record_fault fault = dl_batch_read(walk->reader, value, value_bytes, &part, detail);
+    if (fault == DL_RECORD_MEMORY)
+        return DL_MEMORY;
     if (fault != DL_RECORD_GOOD) {
         dl_note(walk->notes, DL_NOTE_ERROR, "a record of the tallies topic cannot be read, so it is not known where its partitions go on",
                 DL_NUMBER("offset", offset), DL_TEXT("fault", dl_record_fault_word(fault)), DL_TEXT("detail", detail));

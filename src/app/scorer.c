@@ -28,6 +28,12 @@ void dl_scorer_fault(struct dl_scorer *scorer, enum dl_scorer_fault fault)
     scorer->options.on_fault(scorer->options.context, fault);
 }
 
+void dl_scorer_out_of_memory(struct dl_scorer *scorer)
+{
+    dl_note(scorer->options.notes, DL_NOTE_ERROR, "out of memory: leaving, so that another process can take over");
+    dl_scorer_fault(scorer, DL_SCORER_BROKEN);
+}
+
 bool dl_scorer_go_on(struct dl_scorer *scorer)
 {
     if (scorer->options.config->on_data_loss == DL_ON_DATA_LOSS_CONTINUE)
@@ -176,8 +182,7 @@ static bool follow_chain(struct dl_scorer *scorer, const struct dl_batch_part *p
             return false;
         }
         if (dl_chain_take(scorer->chain, link) != DL_OK) {
-            dl_note(scorer->options.notes, DL_NOTE_ERROR, "out of memory");
-            dl_scorer_fault(scorer, DL_SCORER_BROKEN);
+            dl_scorer_out_of_memory(scorer);
             return false;
         }
     }
@@ -200,6 +205,10 @@ static void on_record(void *context, int64_t offset, int64_t timestamp_ms, const
     struct dl_batch_part part;
     char detail[DL_DETAIL_SIZE];
     enum dl_record_fault fault = dl_batch_read(scorer->batch_reader, value, bytes, &part, detail);
+    if (fault == DL_RECORD_MEMORY) {
+        dl_scorer_out_of_memory(scorer);
+        return;
+    }
     if (fault != DL_RECORD_GOOD) {
         scorer->counts.unreadable++;
         dl_note(scorer->options.notes, DL_NOTE_ERROR, "a record of the tallies topic cannot be read: its events are missing",

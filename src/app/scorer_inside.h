@@ -59,6 +59,7 @@ struct dl_scorer {
 /* ---- scorer.c ---- */
 
 void dl_scorer_fault(struct dl_scorer *scorer, enum dl_scorer_fault fault);
+void dl_scorer_out_of_memory(struct dl_scorer *scorer);
 /* Something is lost, as has been said: true when the policy is to go on. */
 bool dl_scorer_go_on(struct dl_scorer *scorer);
 void dl_scorer_end_term(struct dl_scorer *scorer);

@@ -124,7 +124,9 @@ static void on_state(struct dl_scorer *scorer, const struct dl_checkpoint_messag
         char detail[DL_DETAIL_SIZE];
         enum dl_record_fault fault =
             dl_state_read(scorer->state_reader, pair.key, pair.key_bytes, pair.value, pair.value_bytes, &record, detail);
-        if (fault != DL_RECORD_GOOD) {
+        if (fault == DL_RECORD_MEMORY) {
+            status = DL_MEMORY;
+        } else if (fault != DL_RECORD_GOOD) {
             note_unreadable(scorer, fault, detail);
             if (!dl_scorer_go_on(scorer))
                 return;

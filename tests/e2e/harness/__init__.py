@@ -14,7 +14,7 @@ tail of the logs. DELIGHT_TIMEOUT_FACTOR stretches every deadline, for sanitizer
 
 from .broker import Broker, Record, require_broker
 from .certificates import Certificates
-from .daemon import Daemon, Loader, config_for, run_delightd
+from .daemon import Daemon, Loader, config_for, merge, run_delightd
 from .polling import HarnessError, free_port, poll, skip_or_fail, tail, timeout_factor
 from .process import Process, gone, listening_addresses
 from .redis_server import RedisServer, require_redis
@@ -32,6 +32,7 @@ __all__ = [
     "free_port",
     "gone",
     "listening_addresses",
+    "merge",
     "poll",
     "require_broker",
     "require_redis",
