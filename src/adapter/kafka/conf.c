@@ -85,7 +85,8 @@ static const struct setting producer_fixed[] = {
 
 /* What a checkpoint waits in memory for is bounded by queue.buffering.max.kbytes.
  * The short retry.backoff.ms is how soon a transaction begins that follows
- * another one closely: Kafka refuses it until the markers of that one are written. */
+ * another one closely: Kafka refuses it until the markers of that one are written.
+ * A topic that does not exist shows as that, not as records that take too long. */
 static const struct setting transactions_defaults[] = {
     {"socket.keepalive.enable", "true"},
     {"reconnect.backoff.max.ms", "5000"},
@@ -95,6 +96,7 @@ static const struct setting transactions_defaults[] = {
     {"compression.type", "lz4"},
     {"allow.auto.create.topics", "false"},
     {"retry.backoff.ms", "20"},
+    {"topic.metadata.propagation.max.ms", "3000"},
 };
 
 /* Up to 2.2 librdkafka gives an idempotent producer up when a connection breaks
@@ -102,7 +104,6 @@ static const struct setting transactions_defaults[] = {
  * (confluentinc/librdkafka#4438): with one request there is none behind it. */
 static const struct setting transactions_defaults_2_2[] = {{"max.in.flight.requests.per.connection", "1"}};
 
-/* message.timeout.ms is left to librdkafka, which makes it transaction.timeout.ms. */
 static const struct setting transactions_fixed[] = {
     {"enable.idempotence", "true"}, {"acks", "all"}, {"log.queue", "true"},
 };
@@ -235,13 +236,15 @@ enum dl_status dl_kafka_conf_create(const struct dl_kafka_options *options, enum
 enum dl_status dl_kafka_conf_transactions(const struct dl_kafka_options *options, const char *transactional_id, int timeout_ms,
                                           rd_kafka_conf_t **conf, char *error, size_t error_size)
 {
-    char timeout[16], socket_timeout[16];
+    char timeout[16], message_timeout[16], socket_timeout[16];
     (void)snprintf(timeout, sizeof timeout, "%d", timeout_ms);
-    (void)snprintf(socket_timeout, sizeof socket_timeout, "%d", timeout_ms / 2);
+    (void)snprintf(message_timeout, sizeof message_timeout, "%d", timeout_ms / 4 * 3);
+    (void)snprintf(socket_timeout, sizeof socket_timeout, "%d", timeout_ms < 120000 ? timeout_ms / 2 : 60000);
     const struct setting ours[] = {
         {"transactional.id", transactional_id},
         {"transaction.timeout.ms", timeout},
-        {"socket.timeout.ms", socket_timeout}, /* a request that hangs can be repeated before the transaction is over */
+        {"message.timeout.ms", message_timeout}, /* early enough to abort in time */
+        {"socket.timeout.ms", socket_timeout},   /* a request that hangs can be repeated in time */
     };
     const char *given = dl_kafka_conf_value(options, "socket.timeout.ms");
     if (given && strtol(given, NULL, 10) > timeout_ms) {
@@ -253,7 +256,7 @@ enum dl_status dl_kafka_conf_transactions(const struct dl_kafka_options *options
     enum dl_status status = dl_kafka_conf_create(options, DL_KAFKA_TRANSACTIONS, conf, error, error_size);
     if (status != DL_OK)
         return status;
-    status = set_ours(*conf, (struct settings){ours, given ? 2 : 3}, error, error_size);
+    status = set_ours(*conf, (struct settings){ours, given ? 3 : 4}, error, error_size);
     if (status != DL_OK)
         rd_kafka_conf_destroy(*conf);
     return status;

@@ -17,7 +17,7 @@ DL_MUST_USE enum dl_status dl_kafka_conf_create(const struct dl_kafka_options *o
                                                 rd_kafka_conf_t **conf, char *error, size_t error_size);
 
 /* The same for a transactional producer. Requests take half of timeout_ms at
- * most unless the user says otherwise. */
+ * most unless the user says otherwise, records three quarters. */
 DL_MUST_USE enum dl_status dl_kafka_conf_transactions(const struct dl_kafka_options *options, const char *transactional_id,
                                                       int timeout_ms, rd_kafka_conf_t **conf, char *error,
                                                       size_t error_size);

