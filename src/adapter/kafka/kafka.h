@@ -46,7 +46,8 @@ struct dl_kafka_group_options {
     void (*on_revoke)(void *context, bool lost);
     /* Partitions have come; on_start follows for each. Inside poll. */
     void (*on_assign)(void *context, size_t partitions);
-    /* Asked about every 500 ms while poll has to wait for an answer in a rebalance: leave. */
+    /* For waiting in a rebalance. Not asked as yet: poll looks positions up a request
+     * at a time, which takes a second at most. */
     bool (*give_up)(void *context);
     void *context;
 };
@@ -285,7 +286,8 @@ struct dl_tallies_callbacks {
     void (*on_record)(void *context, int64_t offset, int64_t timestamp_ms, const void *value, size_t bytes);
     /* Everything before `next` has been delivered; told at the end of the log and now and then. */
     void (*on_position)(void *context, int64_t next, int64_t end);
-    /* [from, to) is gone from the topic; reading goes on at `to`. */
+    /* [from, to) is gone from the topic; reading goes on at `to`. to < from: the
+     * topic ends before `from` (made anew, or cut); it is read from its first record. */
     void (*on_loss)(void *context, int64_t from, int64_t to);
     void *context;
 };
