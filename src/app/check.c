@@ -2,6 +2,7 @@
 #include "commands.h"
 
 #include "clocks.h"
+#include "commit.h"
 #include "config.h"
 #include "log.h"
 #include "probe.h"
@@ -110,7 +111,10 @@ static enum dl_status check_libraries(const struct dl_config *config, struct dl_
 {
     char fault[256];
     const struct dl_kafka_options kafka = dl_settings_kafka(config, NULL);
-    if (dl_kafka_check(&kafka, fault, sizeof fault) != DL_OK)
+    enum dl_status status = config->durability == DL_DURABILITY_KAFKA
+                                ? dl_kafka_check_transactions(&kafka, DL_COMMIT_TIMEOUT_MS, fault, sizeof fault)
+                                : dl_kafka_check(&kafka, fault, sizeof fault);
+    if (status != DL_OK)
         dl_config_add_error(config, errors, "kafka.properties", fault);
     const char *url_fault = dl_redis_url_check(config->redis.url);
     if (url_fault != NULL)

@@ -1,6 +1,7 @@
 #include "checkpoint.h"
 
 #include "clocks.h"
+#include "commit.h"
 #include "head.h"
 #include "failpoint.h"
 #include "thread.h"
@@ -13,7 +14,6 @@
 #include <string.h>
 
 enum {
-    TRANSACTION_TIMEOUT_MS = 10000,
     DESTROY_MS = 1000,
     WAIT_MS = 5,              /* while the loop is busy with what it has been sent */
     JOBS = 8, MESSAGES = 8,
@@ -174,7 +174,7 @@ static enum dl_status become_owner(struct dl_checkpoint *checkpoint, int64_t *to
 {
     const struct dl_transactions_options options = {
         .kafka = checkpoint->options.kafka, .transactional_id = checkpoint->options.transactional_id,
-        .timeout_ms = TRANSACTION_TIMEOUT_MS, .name = "checkpoints", .give_up = give_up, .context = checkpoint};
+        .timeout_ms = DL_COMMIT_TIMEOUT_MS, .name = "checkpoints", .give_up = give_up, .context = checkpoint};
     enum dl_status status = dl_transactions_create(&options, &checkpoint->transactions);
     if (status != DL_OK)
         return status;

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 enum {
-    TRANSACTION_TIMEOUT_MS = 10000, /* readers wait so long for a process that is gone */
     DESTROY_MS = 1000,
     WAIT_MS = 5,
     FENCES_MAX = 3,
@@ -35,6 +34,7 @@ struct dl_commit {
     atomic_bool rejoin;
     atomic_int state;
     atomic_uint_fast64_t epoch;
+    atomic_bool dropped;
     atomic_bool busy; /* ingest sets it before a push; the thread clears it (release) when it is done */
     atomic_int_fast64_t committed, aborted, retried, fenced;
 };
@@ -195,7 +195,7 @@ static void make_transactions(struct dl_commit *commit)
 {
     const struct dl_transactions_options options = {
         .kafka = commit->options.kafka, .transactional_id = commit->options.transactional_id,
-        .timeout_ms = TRANSACTION_TIMEOUT_MS, .name = "batches", .give_up = stopping, .context = commit};
+        .timeout_ms = DL_COMMIT_TIMEOUT_MS, .name = "batches", .give_up = stopping, .context = commit};
     enum dl_status status = dl_transactions_create(&options, &commit->transactions);
     if (status == DL_OK)
         status = dl_transactions_init(commit->transactions);
@@ -209,6 +209,7 @@ static void make_transactions(struct dl_commit *commit)
 
 static void work(struct dl_commit *commit, struct dl_sealed *sealed)
 {
+    commit->current = sealed;
     enum dl_status status = commit->transactions == NULL ? DL_STOPPED : write_batch(commit, sealed);
     if (commit->transactions != NULL)
         publish_counts(commit);
@@ -216,6 +217,8 @@ static void work(struct dl_commit *commit, struct dl_sealed *sealed)
         hand_on(commit, sealed);
     else if (status != DL_STOPPED)
         broken(commit, status);
+    else if (!unwanted(commit))
+        atomic_store_explicit(&commit->dropped, true, memory_order_relaxed); /* seen with `busy` */
     dl_sealed_destroy(sealed);
     free(sealed);
     /* Release: ingest, which sees it, also sees the state that came of it. */
@@ -315,8 +318,14 @@ enum dl_status dl_commit_push(struct dl_commit *commit, const struct dl_sealed *
     return DL_OK;
 }
 
+bool dl_commit_dropped(const struct dl_commit *commit)
+{
+    return atomic_load_explicit(&commit->dropped, memory_order_relaxed);
+}
+
 void dl_commit_set_epoch(struct dl_commit *commit, uint64_t epoch)
 {
+    atomic_store_explicit(&commit->dropped, false, memory_order_relaxed);
     atomic_store_explicit(&commit->epoch, epoch, memory_order_relaxed);
 }
 

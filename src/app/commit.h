@@ -14,6 +14,8 @@
 
 #include <delight/ring.h>
 
+enum { DL_COMMIT_TIMEOUT_MS = 10000 }; /* of a transaction: readers wait so long for a process that is gone */
+
 struct dl_commit;
 
 struct dl_sealed {
@@ -52,6 +54,9 @@ enum dl_commit_state dl_commit_state(const struct dl_commit *commit);
 /* BROKEN only: this process has left the group; make a producer anew. */
 void dl_commit_rejoin(struct dl_commit *commit);
 bool dl_commit_idle(const struct dl_commit *commit); /* no batch is under way */
+/* A batch was dropped though its epoch was not over (the group had moved on): all that was read since is
+ * worth nothing, ingest has to go back to the committed positions. Cleared by dl_commit_set_epoch. */
+bool dl_commit_dropped(const struct dl_commit *commit);
 /* Takes what *sealed holds when DL_OK. DL_FULL: one is under way. DL_MEMORY. */
 DL_MUST_USE enum dl_status dl_commit_push(struct dl_commit *commit, const struct dl_sealed *sealed);
 /* Batches of earlier epochs are not wanted any more. */

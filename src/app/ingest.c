@@ -42,6 +42,12 @@ static struct dl_ingest_partition *partition_at(struct dl_ingest *ingest, uint16
     return &topic->partitions[number];
 }
 
+bool dl_ingest_deaf(const struct dl_ingest *ingest)
+{
+    return dl_ingest_stopping(ingest) || (ingest->commit != NULL && (dl_commit_state(ingest->commit) != DL_COMMIT_READY ||
+                                                                     dl_commit_dropped(ingest->commit)));
+}
+
 /* Without memory the counts would be wrong from here on: the process ends and is started again,
  * which recounts everything. */
 _Noreturn void dl_ingest_out_of_memory(const struct dl_ingest *ingest)
@@ -112,7 +118,7 @@ static void settle_dead_letters(struct dl_ingest *ingest, int64_t now_ms)
 void dl_ingest_hand_over_or_wait(struct dl_ingest *ingest)
 {
     while (!try_hand_over(ingest)) {
-        if (dl_ingest_stopping(ingest))
+        if (dl_ingest_deaf(ingest))
             return;
         wait_a_little(ingest);
     }
@@ -120,40 +126,43 @@ void dl_ingest_hand_over_or_wait(struct dl_ingest *ingest)
 
 /* ---- Records ---- */
 
-static void dead_letter(struct dl_ingest *ingest, const struct dl_kafka_record *record, enum dl_reject reason,
+/* false: it was not taken, so neither is the record. */
+static bool dead_letter(struct dl_ingest *ingest, const struct dl_kafka_record *record, enum dl_reject reason,
                         const char *detail)
 {
     if (ingest->options.dead_letter_topic != NULL && ingest->commit != NULL) {
-        dl_ingest_group_dead_letter(ingest, record, dl_reject_word(reason), detail);
-        if (!dl_ingest_stopping(ingest))
-            dl_batch_counts(ingest->open)->rejected[reason]++;
-        return;
+        if (!dl_ingest_group_dead_letter(ingest, record, dl_reject_word(reason), detail))
+            return false;
+        dl_batch_counts(ingest->open)->rejected[reason]++;
+        return true;
     }
     dl_batch_counts(ingest->open)->rejected[reason]++;
     if (ingest->deadletter == NULL) {
         dl_note(dl_ingest_notes(ingest), DL_NOTE_WARNING, "not an event: counted, and dropped for want of a dead-letter topic",
                 DL_TEXT("topic", ingest->options.source.topics[record->topic]), DL_NUMBER("partition", record->partition),
                 DL_NUMBER("offset", record->offset), DL_TEXT("reason", dl_reject_word(reason)), DL_TEXT("detail", detail));
-        return;
+        return true;
     }
     /* An earlier run has sent it. An offset beyond the partition's end was of a topic that has been created anew since. */
     int64_t recalled = dl_deadletter_recalled(ingest->deadletter, record->topic, record->partition);
     if (record->offset <= recalled && recalled < record->end)
-        return;
+        return true;
     while (dl_deadletter_send(ingest->deadletter, record, dl_reject_word(reason), detail) == DL_FULL) {
-        if (dl_ingest_stopping(ingest))
-            return; /* nothing after this record is handed over either: it is read again */
+        if (dl_ingest_deaf(ingest))
+            return false;
         dl_deadletter_poll(ingest->deadletter, DL_INGEST_WAIT_MS);
     }
+    return true;
 }
 
-static void count_event(struct dl_ingest *ingest, const struct dl_event *event)
+/* false: it was not counted. */
+static bool count_event(struct dl_ingest *ingest, const struct dl_event *event)
 {
     enum dl_status status = dl_batch_add(ingest->open, event);
     if (status == DL_FULL) {
         dl_ingest_hand_over_or_wait(ingest);
-        if (dl_ingest_stopping(ingest))
-            return;
+        if (dl_ingest_deaf(ingest))
+            return false;
         status = dl_batch_add(ingest->open, event);
     }
     if (status == DL_MEMORY)
@@ -162,6 +171,7 @@ static void count_event(struct dl_ingest *ingest, const struct dl_event *event)
     struct dl_ingest_counts *counts = dl_batch_counts(ingest->open);
     counts->accepted[event->type]++;
     counts->retracted += event->sign < 0;
+    return true;
 }
 
 static bool is_duplicate(struct dl_ingest *ingest, struct dl_ingest_partition *partition, int64_t offset,
@@ -188,7 +198,7 @@ static void cover(struct dl_ingest *ingest, struct dl_ingest_partition *partitio
 static void on_record(void *context, const struct dl_kafka_record *record)
 {
     struct dl_ingest *ingest = context;
-    if (dl_ingest_stopping(ingest))
+    if (dl_ingest_deaf(ingest))
         return;
     struct dl_ingest_partition *partition = partition_at(ingest, record->topic, record->partition);
     if (partition == NULL)
@@ -208,13 +218,15 @@ static void on_record(void *context, const struct dl_kafka_record *record)
             (void)is_duplicate(ingest, partition, record->offset, &event);
         return;
     }
+    /* What was counted is covered, whoever asks to stop meanwhile: a position short of it would have it counted again. */
+    bool taken = true;
     if (reject != DL_ACCEPTED)
-        dead_letter(ingest, record, reject, detail);
+        taken = dead_letter(ingest, record, reject, detail);
     else if (is_duplicate(ingest, partition, record->offset, &event))
         dl_batch_counts(ingest->open)->duplicates++;
     else
-        count_event(ingest, &event);
-    if (dl_ingest_stopping(ingest))
+        taken = count_event(ingest, &event);
+    if (!taken)
         return;
     struct dl_ingest_counts *counts = dl_batch_counts(ingest->open);
     counts->records++;
@@ -239,7 +251,7 @@ static void on_position(void *context, uint16_t topic, int32_t number, int64_t n
     struct dl_ingest_partition *partition = partition_at(ingest, topic, number);
     if (partition == NULL)
         dl_ingest_out_of_memory(ingest);
-    if (dl_ingest_stopping(ingest))
+    if (dl_ingest_deaf(ingest))
         return;
     cover(ingest, partition, topic, number, partition->next >= 0 ? partition->next : next, next, end);
 }

@@ -36,7 +36,8 @@ bool dl_ingest_group_hand_over(struct dl_ingest *ingest)
 {
     if (dl_batch_empty(ingest->open))
         return true;
-    if (dl_commit_state(ingest->commit) != DL_COMMIT_READY || !dl_commit_idle(ingest->commit))
+    /* Idle first: what the last batch has come to is seen with it. */
+    if (!dl_commit_idle(ingest->commit) || dl_commit_state(ingest->commit) != DL_COMMIT_READY || dl_commit_dropped(ingest->commit))
         return false;
     if (dl_broken("metadata_late"))
         dl_ingest_group_capture(ingest);
@@ -55,7 +56,7 @@ bool dl_ingest_group_hand_over(struct dl_ingest *ingest)
     return true;
 }
 
-void dl_ingest_group_dead_letter(struct dl_ingest *ingest, const struct dl_kafka_record *record, const char *reason,
+bool dl_ingest_group_dead_letter(struct dl_ingest *ingest, const struct dl_kafka_record *record, const char *reason,
                                  const char *detail)
 {
     for (;;) {
@@ -64,19 +65,20 @@ void dl_ingest_group_dead_letter(struct dl_ingest *ingest, const struct dl_kafka
         enum dl_status status =
             ingest->letters == NULL ? DL_MEMORY : dl_kafka_letters_add(ingest->letters, record, reason, detail);
         if (status == DL_OK)
-            return;
+            return true;
         if (status != DL_FULL)
             dl_ingest_out_of_memory(ingest);
         dl_ingest_hand_over_or_wait(ingest);
-        if (dl_ingest_stopping(ingest))
-            return;
+        if (dl_ingest_deaf(ingest))
+            return false;
     }
 }
 
 /* Commits what is there; false: not by the deadline. */
 static bool commit_all(struct dl_ingest *ingest, int64_t deadline_ms)
 {
-    while (dl_monotonic_ms() < deadline_ms && dl_commit_state(ingest->commit) == DL_COMMIT_READY) {
+    while (dl_monotonic_ms() < deadline_ms && dl_commit_state(ingest->commit) == DL_COMMIT_READY &&
+           !dl_commit_dropped(ingest->commit)) {
         if (dl_ingest_group_hand_over(ingest) && dl_commit_idle(ingest->commit) && dl_batch_empty(ingest->open))
             return true;
         dl_sleep_ms(1);
@@ -172,6 +174,11 @@ bool dl_ingest_group_tend(struct dl_ingest *ingest)
 {
     switch (dl_commit_state(ingest->commit)) {
     case DL_COMMIT_READY:
+        if (dl_commit_dropped(ingest->commit)) {
+            next_epoch(ingest);
+            drop_open(ingest);
+            dl_kafka_source_rewind(ingest->source);
+        }
         return ingest->source != NULL || join_group(ingest);
     case DL_COMMIT_BROKEN:
         if (ingest->source != NULL)

@@ -59,6 +59,8 @@ struct dl_ingest {
 struct dl_note_sink *dl_ingest_notes(const struct dl_ingest *ingest);
 /* Asked to end, or ended by a fault: nothing more is read. */
 bool dl_ingest_stopping(const struct dl_ingest *ingest);
+/* Nothing more is counted: it is ending, or what was read is going to be dropped and read again. */
+bool dl_ingest_deaf(const struct dl_ingest *ingest);
 _Noreturn void dl_ingest_out_of_memory(const struct dl_ingest *ingest);
 void dl_ingest_open_batch(struct dl_ingest *ingest);
 /* The open batch is at its limit: nothing more is read until it is gone. */
@@ -74,8 +76,8 @@ DL_MUST_USE enum dl_status dl_ingest_group_start(struct dl_ingest *ingest);
 bool dl_ingest_group_tend(struct dl_ingest *ingest);
 /* Gives the open batch to the commit thread; false: not now. */
 bool dl_ingest_group_hand_over(struct dl_ingest *ingest);
-/* Copies the record for the open batch's transaction. */
-void dl_ingest_group_dead_letter(struct dl_ingest *ingest, const struct dl_kafka_record *record, const char *reason,
+/* Copies the record for the open batch's transaction. false: it was not taken (deaf). */
+bool dl_ingest_group_dead_letter(struct dl_ingest *ingest, const struct dl_kafka_record *record, const char *reason,
                                  const char *detail);
 /* Notes who this process is in the group: the open batch will be committed under it. */
 void dl_ingest_group_capture(struct dl_ingest *ingest);
