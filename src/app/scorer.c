@@ -246,18 +246,23 @@ static void on_position(void *context, int64_t next, int64_t end)
     reached(scorer);
 }
 
+/* to < from: the topic ends before what was read: truncated or made anew, and read again from its first record. */
 static void on_loss(void *context, int64_t from, int64_t to)
 {
     struct dl_scorer *scorer = context;
     if (scorer->state < DL_SCORER_FOLLOWING || scorer->faulted)
         return;
-    scorer->counts.lost_records += to - from;
-    dl_note(scorer->options.notes, DL_NOTE_ERROR, "counted batches are gone before they were scored: scores will lack their events",
+    scorer->counts.lost_records += to > from ? to - from : 0;
+    dl_note(scorer->options.notes, DL_NOTE_ERROR,
+            to > from ? "counted batches are gone before they were scored: scores will lack their events"
+                      : "the tallies topic ends before what was read of it: truncated or made anew; batches are lost",
             DL_TEXT("topic", scorer->options.config->kafka.tallies_topic), DL_NUMBER("partition", 0), DL_NUMBER("from", from),
             DL_NUMBER("to", to));
     if (!dl_scorer_go_on(scorer))
         return;
-    moved(scorer, to);
+    scorer->reading = to;
+    if (to < from || to > scorer->counted)
+        scorer->counted = to;
     reached(scorer);
 }
 

@@ -21,6 +21,7 @@ class KafkaMode:
             "instance": instance,
             "durability": "kafka",
             "clock": "event",
+            "segments": ["channel"],
             "checkpoint_interval": "500ms",
             "kafka": {
                 "dead_letter_topic": self.dead,

@@ -282,6 +282,12 @@ enum dl_status dl_kafka_group_configure(struct dl_kafka_source *source, const st
                        rd_kafka_version_str());
         return DL_INVALID;
     }
+    /* librdkafka's 45 s are how long the partitions of a process that is gone would wait. */
+    if (!dl_kafka_conf_value(&options->kafka, "session.timeout.ms") &&
+        (rd_kafka_conf_set(source->conf, "session.timeout.ms", "6000", error, error_size) != RD_KAFKA_CONF_OK ||
+         (!dl_kafka_conf_value(&options->kafka, "heartbeat.interval.ms") &&
+          rd_kafka_conf_set(source->conf, "heartbeat.interval.ms", "2000", error, error_size) != RD_KAFKA_CONF_OK)))
+        return DL_INVALID;
     rd_kafka_conf_set_rebalance_cb(source->conf, on_rebalance);
     return DL_OK;
 }
