@@ -320,7 +320,7 @@ enum dl_status dl_commit_push(struct dl_commit *commit, const struct dl_sealed *
 
 bool dl_commit_dropped(const struct dl_commit *commit)
 {
-    return atomic_load_explicit(&commit->dropped, memory_order_relaxed);
+    return !dl_broken("metadata_late") && atomic_load_explicit(&commit->dropped, memory_order_relaxed);
 }
 
 void dl_commit_set_epoch(struct dl_commit *commit, uint64_t epoch)
