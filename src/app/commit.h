@@ -36,6 +36,9 @@ struct dl_commit_options {
     struct dl_name segment[DL_SEGMENTS_MAX];
     struct dl_ring *ring;             /* of struct dl_batch *: what is committed; this thread is its producer */
     void (*on_batch)(void *context);  /* commit thread: something was pushed */
+    /* Only for the build that is broken on purpose ("metadata_late"). */
+    struct dl_kafka_membership *(*membership_now)(void *ingest);
+    void *ingest;
     void *context;
 };
 

@@ -39,8 +39,6 @@ bool dl_ingest_group_hand_over(struct dl_ingest *ingest)
     /* Idle first: what the last batch has come to is seen with it. */
     if (!dl_commit_idle(ingest->commit) || dl_commit_state(ingest->commit) != DL_COMMIT_READY || dl_commit_dropped(ingest->commit))
         return false;
-    if (dl_broken("metadata_late"))
-        dl_ingest_group_capture(ingest);
     const struct dl_batch_source *sources;
     if (ingest->membership == NULL && dl_batch_sources(ingest->open, &sources) > 0)
         return false; /* the rebalance that follows drops it */
@@ -137,6 +135,12 @@ static bool give_up(void *context)
 
 /* ---- Life ---- */
 
+static struct dl_kafka_membership *membership_now(void *context)
+{
+    struct dl_ingest *ingest = context;
+    return ingest->source == NULL ? NULL : dl_kafka_source_membership(ingest->source);
+}
+
 enum dl_status dl_ingest_group_start(struct dl_ingest *ingest)
 {
     ingest->group = (struct dl_kafka_group_options){
@@ -146,6 +150,8 @@ enum dl_status dl_ingest_group_start(struct dl_ingest *ingest)
     ingest->commit_options.ring = ingest->options.ring;
     ingest->commit_options.on_batch = ingest->options.on_batch;
     ingest->commit_options.context = ingest->options.context;
+    ingest->commit_options.membership_now = membership_now;
+    ingest->commit_options.ingest = ingest;
     return dl_commit_start(&ingest->commit, &ingest->commit_options);
 }
 
