@@ -10,8 +10,8 @@ seconds=60
 rate=2000
 while [ $# -gt 0 ]; do
     case $1 in
-    --seconds) seconds=${2:?--seconds needs a number}; shift 2 ;;
-    --rate) rate=${2:?--rate needs a number}; shift 2 ;;
+    --seconds) seconds=${2-none}; shift $(($# > 1 ? 2 : 1)) ;;
+    --rate) rate=${2-none}; shift $(($# > 1 ? 2 : 1)) ;;
     -h | --help) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "demo.sh: what is '$1'? See demo.sh --help" >&2; exit 64 ;;
     esac
@@ -22,7 +22,8 @@ folder=$(mktemp -d -t delightd-demo.XXXXXX)
 pids=()
 broker_dir=
 cleanup() {
-    trap - EXIT INT TERM
+    trap - EXIT
+    trap '' INT TERM HUP # whoever is impatient would leave things running
     # The daemon first, so that it drains while Redis and the broker are there.
     for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
         kill "${pids[i]}" 2>/dev/null || true
@@ -78,7 +79,8 @@ if deploy/packages.sh broker && tests/broker/kafka.sh available >/dev/null 2>&1 
     done
     echo "    Apache Kafka $(sed -n 's/^version=//p' "$folder/broker.facts") at $bootstrap"
 else
-    echo "    no Apache Kafka to be had here (it needs Java and Maven): using the embedded broker, librdkafka's mock cluster."
+    echo "    no Apache Kafka to be had here (it needs Java 17 and Maven): using the embedded broker, librdkafka's mock cluster."
+    [ ! -s "$folder/broker.log" ] || sed 's/^/    /' "$folder/broker.log" | tail -n 3
     echo "    It keeps 5 MiB per partition and cannot look up by time: good for a demo, no proof of anything."
     build/release/delight-load --embedded-broker "cx.feedback:4,cx.deadletter:1" >"$folder/broker.facts" 2>"$folder/broker.log" &
     pids+=($!)

@@ -12,8 +12,9 @@ case ${1:-} in
 *) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 64 ;;
 esac
 
-results=$(mktemp -d)
+results=$(mktemp -d) || exit 1
 trap 'rm -rf "$results"' EXIT
+trap 'echo "run.sh: interrupted: no result" >&2; exit 130' INT TERM HUP
 jobs=$(nproc)
 started=$SECONDS
 
@@ -40,8 +41,15 @@ build() {
 unit() { # preset, CTest arguments
     say "unit tests, $1"
     # Many of them wait for a broker's or a server's timeouts: more at a time than there are processors.
-    ctest --preset "$1" "${@:2}" -j$((jobs * 3)) --output-junit "$results/unit-$1.xml" >"$results/ctest.log" 2>&1 ||
-        { grep -v '^ *Start' "$results/ctest.log" | tail -n 80; }
+    ctest --preset "$1" "${@:2}" -j$((jobs * 3)) --output-junit "$results/unit-$1.xml" >"$results/ctest.log" 2>&1
+    ended "unit tests, $1" $? 8
+    [ "$code" -eq 0 ] || grep -v '^ *Start' "$results/ctest.log" | tail -n 80
+}
+
+# A runner that neither passed nor reported failures has not run everything, whatever results it left.
+ended() { # name, its exit status, the one that means failures
+    code=$2
+    [ "$code" -eq 0 ] || [ "$code" -eq "$3" ] || echo "fail $1: the runner ended with status $code" >>"$results/steps"
 }
 
 end_to_end() { # preset, pytest arguments
@@ -50,6 +58,7 @@ end_to_end() { # preset, pytest arguments
     say "end-to-end tests, $preset"
     DELIGHTD=$PWD/build/$preset/delightd DELIGHT_LOAD=$PWD/build/release/delight-load DELIGHT_PRESET=$preset \
         /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs -n $((jobs + 1)) --dist load --junitxml "$results/e2e-$preset.xml" tests/e2e "$@"
+    ended "end-to-end tests, $preset" $? 1
 }
 
 say "packages"

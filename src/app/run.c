@@ -28,6 +28,7 @@ enum {
     BATCHES_PER_WAKE = 8, /* timers and Redis get their turn in between */
     TICK_MS = 1000,
     DRAIN_MS = 10,
+    NOTE_MS = 60000,
 };
 
 struct daemon {
@@ -52,6 +53,7 @@ struct daemon {
     int64_t started_ms, start_ms;
     bool caught_up; /* memory mode: from now on scores are published */
     bool stopping, scorer_stopped, closing;
+    int64_t rejects_noted, rejects_note_ms;
     struct dl_batch *held; /* memory mode: beyond a clock that has jumped; NULL: none */
     int exit_status;
 };
@@ -307,6 +309,20 @@ static void tell_status(const struct daemon *daemon)
     dl_service_status(line);
 }
 
+/* Once a minute, where it grew. */
+static void note_rejects(struct daemon *daemon)
+{
+    int64_t now_ms = dl_monotonic_ms(), rejects = dl_report_rejects(&daemon->report);
+    if (rejects == daemon->rejects_noted || now_ms < daemon->rejects_note_ms)
+        return;
+    if (daemon->config->kafka.dead_letter_topic[0] != '\0') /* else each was noted */
+        dl_note(daemon->notes, DL_NOTE_WARNING, "records were not events: they are in the dead-letter topic, each with its reason",
+                DL_NUMBER("records", rejects - daemon->rejects_noted), DL_NUMBER("since_start", rejects),
+                DL_TEXT("topic", daemon->config->kafka.dead_letter_topic));
+    daemon->rejects_noted = rejects;
+    daemon->rejects_note_ms = now_ms + NOTE_MS;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
@@ -314,6 +330,7 @@ static void on_tick(uv_timer_t *timer)
     dl_log_tick(daemon->log);
     if (scoring_of(daemon) != NULL)
         dl_scoring_tick(scoring_of(daemon));
+    note_rejects(daemon);
     tell_status(daemon);
 }
 
