@@ -8,18 +8,12 @@
  * The end, in order: ingest seals and ends; its last batches are applied, or the
  * scorer writes its last checkpoint; what is not published yet is; handles close;
  * the loop returns. */
-#include "commands.h"
+#include "daemon.h"
 
 #include "clocks.h"
-#include "ingest.h"
-#include "log.h"
-#include "report.h"
-#include "scorer.h"
-#include "settings.h"
 
 #include <delight/time.h>
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,46 +22,7 @@ enum {
     BATCHES_PER_WAKE = 8, /* timers and Redis get their turn in between */
     TICK_MS = 1000,
     DRAIN_MS = 10,
-    NOTE_MS = 60000,
 };
-
-struct daemon {
-    const struct dl_arguments *arguments;
-    struct dl_config *config;
-    struct dl_log *log;
-    struct dl_note_sink *notes;
-    struct dl_catalogue *catalogue;
-    char *catalogue_json;
-    char *transactional_id;
-    struct dl_commit_options commit; /* kafka mode */
-    struct dl_ring *ring;
-    struct dl_ingest *ingest;   /* NULL: not this process's role, or it has ended */
-    struct dl_scoring *scoring; /* memory mode */
-    struct dl_scorer *scorer;   /* kafka mode; NULL: not this process's role */
-    struct dl_report report;
-
-    uv_loop_t loop;
-    uv_async_t batches;
-    uv_timer_t publish, tick, watchdog, deadline;
-    uv_signal_t terminate, interrupt, hang_up;
-    int64_t started_ms, start_ms;
-    bool caught_up; /* memory mode: from now on scores are published */
-    bool stopping, scorer_stopped, closing;
-    int64_t rejects_noted, rejects_note_ms;
-    struct dl_batch *held; /* memory mode: beyond a clock that has jumped; NULL: none */
-    int exit_status;
-};
-
-static bool kafka_mode(const struct daemon *daemon)
-{
-    return daemon->config->durability == DL_DURABILITY_KAFKA;
-}
-
-/* NULL: this process does not score now. */
-static struct dl_scoring *scoring_of(const struct daemon *daemon)
-{
-    return daemon->scorer != NULL ? dl_scorer_scoring(daemon->scorer) : daemon->scoring;
-}
 
 /* ---- The end ---- */
 
@@ -111,17 +66,15 @@ static void on_deadline(uv_timer_t *timer)
     close_all(daemon);
 }
 
-static void on_publish(uv_timer_t *timer);
-
-/* Ingest is gone, or never was: the scorer may write its last checkpoint. on_publish looks for the end. */
+/* Ingest is gone, or never was: the scorer may write its last checkpoint. dl_daemon_on_publish looks for the end. */
 static void begin_drain(struct daemon *daemon)
 {
     if (daemon->scorer != NULL)
         dl_scorer_stop(daemon->scorer);
-    uv_timer_start(&daemon->publish, on_publish, DRAIN_MS, DRAIN_MS);
+    uv_timer_start(&daemon->publish, dl_daemon_on_publish, DRAIN_MS, DRAIN_MS);
 }
 
-static void begin_stop(struct daemon *daemon)
+void dl_daemon_begin_stop(struct daemon *daemon)
 {
     if (daemon->stopping)
         return;
@@ -139,7 +92,7 @@ static void on_scoring_failed(void *context, const char *at, enum dl_status stat
     struct daemon *daemon = context;
     dl_note(daemon->notes, DL_NOTE_ERROR, "cannot go on", DL_TEXT("at", at), DL_TEXT("status", dl_status_text(status)));
     daemon->exit_status = status == DL_MEMORY ? DL_EXIT_SOFTWARE : DL_EXIT_FAILED;
-    begin_stop(daemon);
+    dl_daemon_begin_stop(daemon);
 }
 
 static void note_data_loss(struct daemon *daemon)
@@ -154,13 +107,13 @@ static void on_scorer_fault(void *context, enum dl_scorer_fault fault)
     if (fault == DL_SCORER_DATA_LOST)
         note_data_loss(daemon);
     daemon->exit_status = fault == DL_SCORER_REFUSED ? DL_EXIT_CONFIG : DL_EXIT_FAILED;
-    begin_stop(daemon);
+    dl_daemon_begin_stop(daemon);
 }
 
 static void on_scorer_stopped(void *context)
 {
     struct daemon *daemon = context;
-    daemon->scorer_stopped = true; /* it may be in the middle of something: on_publish closes it */
+    daemon->scorer_stopped = true; /* it may be in the middle of something: dl_daemon_on_publish closes it */
 }
 
 /* ---- Publishing ---- */
@@ -181,13 +134,13 @@ static void publish(struct daemon *daemon)
 
 static bool drained(const struct daemon *daemon)
 {
-    const struct dl_scoring *scoring = scoring_of(daemon);
+    const struct dl_scoring *scoring = dl_daemon_scoring(daemon);
     if (daemon->scorer != NULL ? !daemon->scorer_stopped : daemon->scoring != NULL && !daemon->caught_up)
         return daemon->scorer == NULL; /* memory mode: what is not whole is not published */
     return scoring == NULL || dl_scoring_drained(scoring);
 }
 
-static void on_publish(uv_timer_t *timer)
+void dl_daemon_on_publish(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
     if (daemon->stopping && daemon->ingest == NULL && drained(daemon)) {
@@ -253,7 +206,7 @@ static void end_ingest(struct daemon *daemon)
     if (daemon->stopping)
         begin_drain(daemon);
     else
-        begin_stop(daemon);
+        dl_daemon_begin_stop(daemon);
     publish(daemon); /* the last batches, once at least */
 }
 
@@ -270,7 +223,7 @@ static void on_batches(uv_async_t *async)
         dl_batch_destroy(batch);
     }
     if (daemon->held != NULL)
-        return; /* on_publish goes on with it */
+        return; /* dl_daemon_on_publish goes on with it */
     if (batch != NULL)
         uv_async_send(&daemon->batches); /* there may be more */
     else if (ended)
@@ -284,129 +237,12 @@ static void on_batch_pushed(void *context)
     uv_async_send(&daemon->batches);
 }
 
-/* ---- Every second ---- */
-
-static const char *doing(const struct daemon *daemon)
-{
-    if (daemon->stopping)
-        return "stopping";
-    if (daemon->scorer != NULL) {
-        struct dl_scorer_counts counts;
-        dl_scorer_counts(daemon->scorer, &counts);
-        return dl_scorer_state_text(counts.state);
-    }
-    return kafka_mode(daemon) ? "counting" : daemon->caught_up ? "publishing" : "catching up";
-}
-
-static void tell_status(const struct daemon *daemon)
-{
-    const struct dl_scoring *scoring = scoring_of(daemon);
-    char line[160];
-    snprintf(line, sizeof line, "%s, %.0f events/s, lag %" PRId64 ", %zu partitions%s%s", doing(daemon),
-             daemon->report.events_per_second, dl_report_lag(&daemon->report), daemon->report.partition_count,
-             scoring == NULL ? "" : dl_scoring_redis_up(scoring) ? ", Redis up" : ", Redis away",
-             scoring != NULL && dl_scoring_fenced(scoring) ? " (fenced)" : "");
-    dl_service_status(line);
-}
-
-/* Once a minute, where it grew. */
-static void note_rejects(struct daemon *daemon)
-{
-    int64_t now_ms = dl_monotonic_ms(), rejects = dl_report_rejects(&daemon->report);
-    if (rejects == daemon->rejects_noted || now_ms < daemon->rejects_note_ms)
-        return;
-    if (daemon->config->kafka.dead_letter_topic[0] != '\0') /* else each was noted */
-        dl_note(daemon->notes, DL_NOTE_WARNING, "records were not events: they are in the dead-letter topic, each with its reason",
-                DL_NUMBER("records", rejects - daemon->rejects_noted), DL_NUMBER("since_start", rejects),
-                DL_TEXT("topic", daemon->config->kafka.dead_letter_topic));
-    daemon->rejects_noted = rejects;
-    daemon->rejects_note_ms = now_ms + NOTE_MS;
-}
-
-static void on_tick(uv_timer_t *timer)
-{
-    struct daemon *daemon = timer->data;
-    dl_report_tick(&daemon->report, dl_monotonic_ms());
-    dl_log_tick(daemon->log);
-    if (scoring_of(daemon) != NULL)
-        dl_scoring_tick(scoring_of(daemon));
-    note_rejects(daemon);
-    tell_status(daemon);
-}
+/* ---- Timers ---- */
 
 static void on_watchdog(uv_timer_t *timer)
 {
     (void)timer;
     dl_service_watchdog();
-}
-
-/* ---- Signals ---- */
-
-static void on_stop_signal(uv_signal_t *signal, int number)
-{
-    struct daemon *daemon = signal->data;
-    if (daemon->stopping) {
-        dl_note(daemon->notes, DL_NOTE_NOTICE, "second signal: leaving at once", DL_NUMBER("signal", number));
-        dl_log_tick(daemon->log); /* not destroy: ingest may be writing */
-        _Exit(daemon->exit_status);
-    }
-    dl_note(daemon->notes, DL_NOTE_NOTICE, "stopping", DL_NUMBER("signal", number));
-    begin_stop(daemon);
-}
-
-static void note_config_errors(struct daemon *daemon, const struct dl_config_errors *errors)
-{
-    for (size_t i = 0; i < errors->count; i++)
-        dl_note(daemon->notes, errors->item[i].warning ? DL_NOTE_WARNING : DL_NOTE_ERROR, "configuration",
-                DL_TEXT("file", errors->item[i].source), DL_NUMBER("line", errors->item[i].line),
-                DL_NUMBER("column", errors->item[i].column), DL_TEXT("fault", errors->item[i].text));
-}
-
-static void on_difference(void *context, const char *path, bool reloadable)
-{
-    struct daemon *daemon = context;
-    if (reloadable)
-        dl_note(daemon->notes, DL_NOTE_NOTICE, "reload: changed", DL_TEXT("option", path));
-    else
-        dl_note(daemon->notes, DL_NOTE_WARNING, "reload: cannot change while running; restart to take it over",
-                DL_TEXT("option", path));
-}
-
-static void take_over(struct daemon *daemon, struct dl_config *fresh)
-{
-    struct dl_config *config = daemon->config;
-    dl_config_compare(config, fresh, on_difference, daemon);
-    dl_config_take_over(config, fresh);
-    dl_log_set_level(daemon->log, (enum dl_note_level)config->log.level);
-    if (daemon->ingest != NULL) {
-        dl_ingest_set_batch_interval(daemon->ingest, config->batch_interval_ms);
-        dl_ingest_set_stop_on_data_loss(daemon->ingest, config->on_data_loss == DL_ON_DATA_LOSS_STOP);
-    }
-    uv_timer_start(&daemon->publish, on_publish, 0, (uint64_t)config->publish_interval_ms);
-    if (scoring_of(daemon) != NULL)
-        dl_scoring_reconfigure(scoring_of(daemon));
-}
-
-static void on_hang_up(uv_signal_t *signal, int number)
-{
-    (void)number;
-    struct daemon *daemon = signal->data;
-    if (daemon->stopping)
-        return;
-    dl_service_reloading();
-    struct dl_config *fresh = NULL;
-    struct dl_config_errors errors = {0};
-    enum dl_status status = dl_config_load(&fresh, daemon->arguments->config_path, daemon->arguments->sets,
-                                           daemon->arguments->set_count, &errors);
-    if (status == DL_OK)
-        status = dl_config_require_service(fresh, &errors);
-    note_config_errors(daemon, &errors);
-    if (status == DL_OK)
-        take_over(daemon, fresh);
-    else
-        dl_note(daemon->notes, DL_NOTE_ERROR, "reload refused: the running configuration stays", DL_NUMBER("errors", errors.errors));
-    dl_config_destroy(fresh);
-    dl_service_ready("reloaded");
 }
 
 /* ---- Start ---- */
@@ -423,7 +259,7 @@ static enum dl_status start_ingest(struct daemon *daemon)
             .start_ms = daemon->start_ms,
             .warm_up_records = config->dedupe.records,
             /* In kafka mode what was counted need not be read again. */
-            .retention_ms_min = kafka_mode(daemon) ? 0 : longest_ms + longest_ms / DL_PANES + DL_FUTURE_MS,
+            .retention_ms_min = dl_daemon_kafka_mode(daemon) ? 0 : longest_ms + longest_ms / DL_PANES + DL_FUTURE_MS,
         },
         .dead_letter_topic = config->kafka.dead_letter_topic[0] == '\0' ? NULL : config->kafka.dead_letter_topic,
         .decode = dl_settings_decode(config, daemon->catalogue),
@@ -434,7 +270,7 @@ static enum dl_status start_ingest(struct daemon *daemon)
         .ring = daemon->ring,
         .on_batch = on_batch_pushed,
         .context = daemon,
-        .commit = kafka_mode(daemon) ? &daemon->commit : NULL,
+        .commit = dl_daemon_kafka_mode(daemon) ? &daemon->commit : NULL,
         .state_topic = config->kafka.state_topic,
         .stop_on_data_loss = config->on_data_loss == DL_ON_DATA_LOSS_STOP,
     };
@@ -454,12 +290,12 @@ static void start_handles(struct daemon *daemon)
     uv_signal_init(loop, &daemon->hang_up);
     daemon->batches.data = daemon->publish.data = daemon->tick.data = daemon->watchdog.data = daemon->deadline.data =
         daemon->terminate.data = daemon->interrupt.data = daemon->hang_up.data = daemon;
-    uv_signal_start(&daemon->terminate, on_stop_signal, SIGTERM);
-    uv_signal_start(&daemon->interrupt, on_stop_signal, SIGINT);
-    uv_signal_start(&daemon->hang_up, on_hang_up, SIGHUP);
+    uv_signal_start(&daemon->terminate, dl_daemon_on_stop_signal, SIGTERM);
+    uv_signal_start(&daemon->interrupt, dl_daemon_on_stop_signal, SIGINT);
+    uv_signal_start(&daemon->hang_up, dl_daemon_on_hang_up, SIGHUP);
     uint64_t interval_ms = (uint64_t)daemon->config->publish_interval_ms;
-    uv_timer_start(&daemon->publish, on_publish, interval_ms, interval_ms);
-    uv_timer_start(&daemon->tick, on_tick, TICK_MS, TICK_MS);
+    uv_timer_start(&daemon->publish, dl_daemon_on_publish, interval_ms, interval_ms);
+    uv_timer_start(&daemon->tick, dl_daemon_on_tick, TICK_MS, TICK_MS);
     uint64_t watchdog_ms = (uint64_t)dl_service_watchdog_interval_ms();
     if (watchdog_ms > 0)
         uv_timer_start(&daemon->watchdog, on_watchdog, watchdog_ms, watchdog_ms);
@@ -494,12 +330,12 @@ static enum dl_status create_parts(struct daemon *daemon)
     daemon->ring = dl_ring_create(RING_SLOTS, 0);
     if (daemon->catalogue == NULL || daemon->catalogue_json == NULL || daemon->ring == NULL)
         return DL_MEMORY;
-    return kafka_mode(daemon) ? describe_commit(daemon) : DL_OK;
+    return dl_daemon_kafka_mode(daemon) ? describe_commit(daemon) : DL_OK;
 }
 
 static enum dl_status start_scoring(struct daemon *daemon, int64_t wall_ms)
 {
-    if (kafka_mode(daemon)) {
+    if (dl_daemon_kafka_mode(daemon)) {
         const struct dl_scorer_options scorer = {
             .loop = &daemon->loop, .config = daemon->config, .catalogue_json = daemon->catalogue_json, .notes = daemon->notes,
             .kafka = dl_settings_kafka(daemon->config, daemon->notes), .on_fault = on_scorer_fault,
@@ -551,9 +387,9 @@ static void destroy_parts(struct daemon *daemon)
 static void run_loop(struct daemon *daemon)
 {
     dl_note(daemon->notes, DL_NOTE_NOTICE, "started", DL_TEXT("version", DELIGHT_VERSION),
-            DL_TEXT("instance", daemon->config->instance), DL_TEXT("durability", kafka_mode(daemon) ? "kafka" : "memory"),
+            DL_TEXT("instance", daemon->config->instance), DL_TEXT("durability", dl_daemon_kafka_mode(daemon) ? "kafka" : "memory"),
             DL_NUMBER("windows", daemon->config->windows.count), DL_TEXT("librdkafka", dl_kafka_version()));
-    dl_service_ready(doing(daemon));
+    dl_service_ready(dl_daemon_doing(daemon));
     uv_run(&daemon->loop, UV_RUN_DEFAULT);
     int fault = uv_loop_close(&daemon->loop);
     DL_ASSERT(fault == 0);
