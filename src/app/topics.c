@@ -52,10 +52,16 @@ static bool make_plan(struct plan *plan, const struct dl_config *config, const s
     if (!kafka)
         return true;
     add(plan, (struct dl_kafka_topic_wish){config->kafka.tallies_topic, 1, true, arguments->replication, plan->tallies_configs, 2});
-    /* Only the policy is a must: the others are for a topic that is made here. */
-    add(plan, (struct dl_kafka_topic_wish){config->kafka.state_topic, 1, true, arguments->replication, plan->state_configs,
-                                           arguments->create ? 3 : 1});
+    add(plan, (struct dl_kafka_topic_wish){config->kafka.state_topic, 1, true, arguments->replication, plan->state_configs, 3});
     return true;
+}
+
+/* Of the state topic only the policy is a must; what else it is made with may be otherwise. */
+static void keep_musts(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->wishes[i].configs == plan->state_configs)
+            plan->wishes[i].config_count = 1;
 }
 
 static void on_fault(void *context, const char *topic, const char *sentence)
@@ -83,6 +89,7 @@ static int create_or_check(const struct dl_config *config, const struct dl_argum
     if (arguments->create)
         status = dl_kafka_topics_create(&kafka, plan.wishes, plan.count, ASK_MS, on_created, NULL, error, sizeof error);
     /* What was there already is looked at all the same. */
+    keep_musts(&plan);
     if (status == DL_OK)
         status = dl_kafka_topics_check(&kafka, plan.wishes, plan.count, ASK_MS, on_fault, &faults, error, sizeof error);
     free(plan.wishes);

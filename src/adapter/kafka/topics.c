@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Brokers learn of a new topic one after the other: one that is missing is looked for again for so long. */
+static const int64_t patience_ms = 2000, look_again_ms = 200;
+
 /* A client that is made to ask something, and ended. */
 struct asking {
     rd_kafka_t *client;
@@ -13,6 +16,7 @@ struct asking {
     char reason[256];
     const struct rd_kafka_metadata *metadata;
     int64_t until_ms;
+    int64_t patient_until_ms;
     char *error;
     size_t error_size;
 };
@@ -39,6 +43,23 @@ static int left_ms(const struct asking *asking)
     return left > 0 ? (int)left : 0;
 }
 
+static enum dl_status list_topics(struct asking *asking)
+{
+    const struct rd_kafka_metadata *metadata;
+    /* All topics, not a handle per topic: asking for one by name may create it. */
+    rd_kafka_resp_err_t code = rd_kafka_metadata(asking->client, 1, NULL, &metadata, left_ms(asking));
+    (void)rd_kafka_poll(asking->client, 0);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (asking->metadata)
+            rd_kafka_metadata_destroy(asking->metadata);
+        asking->metadata = metadata;
+        return DL_OK;
+    }
+    (void)snprintf(asking->error, asking->error_size, "no broker answers: %s",
+                   *asking->reason ? asking->reason : rd_kafka_err2str(code));
+    return DL_AWAY;
+}
+
 static enum dl_status ask(struct asking *asking, const struct dl_kafka_options *options)
 {
     rd_kafka_conf_t *conf;
@@ -53,14 +74,8 @@ static enum dl_status ask(struct asking *asking, const struct dl_kafka_options *
     if (!asking->client)
         return DL_INVALID;
     asking->queue = rd_kafka_queue_new(asking->client);
-    /* All topics, not a handle per topic: asking for one by name may create it. */
-    rd_kafka_resp_err_t code = rd_kafka_metadata(asking->client, 1, NULL, &asking->metadata, left_ms(asking));
-    (void)rd_kafka_poll(asking->client, 0);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-        return DL_OK;
-    (void)snprintf(asking->error, asking->error_size, "no broker answers: %s",
-                   *asking->reason ? asking->reason : rd_kafka_err2str(code));
-    return DL_AWAY;
+    asking->patient_until_ms = dl_kafka_now_ms() + patience_ms;
+    return list_topics(asking);
 }
 
 static void done(struct asking *asking)
@@ -82,11 +97,19 @@ static const struct rd_kafka_metadata_topic *find(const struct asking *asking, c
     return NULL;
 }
 
+static bool wait_to_look_again(const struct asking *asking)
+{
+    if (dl_kafka_now_ms() >= asking->patient_until_ms)
+        return false;
+    dl_kafka_sleep_ms(look_again_ms);
+    return true;
+}
+
 /* ---- Settings ---- */
 
-/* The answer, an event of *entries; NULL: none in time, or refused, and error says why. */
+/* The answer, an event of *entries; NULL: none in time, or refused: *code. */
 static rd_kafka_event_t *describe(rd_kafka_t *client, rd_kafka_queue_t *queue, const char *topic, int timeout_ms,
-                                  const rd_kafka_ConfigEntry_t ***entries, size_t *count, char *error, size_t error_size)
+                                  const rd_kafka_ConfigEntry_t ***entries, size_t *count, rd_kafka_resp_err_t *code)
 {
     rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
@@ -100,18 +123,16 @@ static rd_kafka_event_t *describe(rd_kafka_t *client, rd_kafka_queue_t *queue, c
     size_t resource_count = 0;
     const rd_kafka_ConfigResource_t **resources =
         result ? rd_kafka_DescribeConfigs_result_resources(result, &resource_count) : NULL;
-    const char *reason = NULL;
     if (!result)
-        reason = "no answer";
+        *code = RD_KAFKA_RESP_ERR__TIMED_OUT;
     else if (resource_count == 0)
-        reason = rd_kafka_event_error_string(event);
-    else if (rd_kafka_ConfigResource_error(resources[0]) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        reason = rd_kafka_err2str(rd_kafka_ConfigResource_error(resources[0]));
+        *code = rd_kafka_event_error(event);
     else
+        *code = rd_kafka_ConfigResource_error(resources[0]);
+    if (*code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         *entries = rd_kafka_ConfigResource_configs(resources[0], count);
-    if (!reason)
         return event;
-    (void)snprintf(error, error_size, "%s", reason);
+    }
     if (event)
         rd_kafka_event_destroy(event);
     return NULL;
@@ -127,12 +148,12 @@ static const char *value_of(const rd_kafka_ConfigEntry_t **entries, size_t count
 
 int64_t dl_kafka_topic_number(rd_kafka_t *client, const char *topic, const char *key, int timeout_ms)
 {
-    char error[DL_KAFKA_ERROR_SIZE];
     const rd_kafka_ConfigEntry_t **entries;
     size_t count = 0;
     int64_t number = -1;
+    rd_kafka_resp_err_t code;
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
-    rd_kafka_event_t *event = describe(client, queue, topic, timeout_ms, &entries, &count, error, sizeof error);
+    rd_kafka_event_t *event = describe(client, queue, topic, timeout_ms, &entries, &count, &code);
     const char *value = event ? value_of(entries, count, key) : NULL;
     if (value)
         number = strtoll(value, NULL, 10);
@@ -175,15 +196,18 @@ static void check_configs(const struct checking *checking)
 {
     const struct dl_kafka_topic_wish *wish = checking->wish;
     struct asking *asking = checking->asking;
-    char reason[DL_KAFKA_ERROR_SIZE] = "";
     const rd_kafka_ConfigEntry_t **entries = NULL;
     size_t count = 0;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_event_t *event;
     if (wish->config_count == 0)
         return;
-    rd_kafka_event_t *event =
-        describe(asking->client, asking->queue, wish->name, left_ms(asking), &entries, &count, reason, sizeof reason);
+    while (!(event = describe(asking->client, asking->queue, wish->name, left_ms(asking), &entries, &count, &code)) &&
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && wait_to_look_again(asking))
+        ;
     if (!event) {
-        fault(checking, "its settings cannot be read: %s (grant DescribeConfigs on it)", reason);
+        fault(checking, "its settings cannot be read: %s%s", rd_kafka_err2str(code),
+              code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ? " (grant DescribeConfigs on it)" : "");
         return;
     }
     for (size_t i = 0; i < wish->config_count; i++) {
@@ -198,12 +222,29 @@ static void check_configs(const struct checking *checking)
     rd_kafka_event_destroy(event);
 }
 
+/* A topic that this user may not describe is left out of the list; DescribeConfigs tells the two apart. */
+static void tell_missing(const struct checking *checking)
+{
+    struct asking *asking = checking->asking;
+    const rd_kafka_ConfigEntry_t **entries;
+    size_t count;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_event_t *event =
+        describe(asking->client, asking->queue, checking->wish->name, left_ms(asking), &entries, &count, &code);
+    if (event)
+        rd_kafka_event_destroy(event);
+    if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        fault(checking, "does not exist, or this user may not see it (grant Describe and DescribeConfigs on it)");
+    else
+        fault(checking, event ? "this user may not see it (grant Describe on it)" : "does not exist");
+}
+
 static void check_topic(const struct checking *checking)
 {
     const struct dl_kafka_topic_wish *wish = checking->wish;
     const struct rd_kafka_metadata_topic *topic = find(checking->asking, wish->name);
     if (!topic) {
-        fault(checking, "does not exist");
+        tell_missing(checking);
         return;
     }
     if (topic->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -217,12 +258,22 @@ static void check_topic(const struct checking *checking)
     check_configs(checking);
 }
 
+static bool all_there(const struct asking *asking, const struct dl_kafka_topic_wish *wishes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!find(asking, wishes[i].name))
+            return false;
+    return true;
+}
+
 enum dl_status dl_kafka_topics_check(const struct dl_kafka_options *options, const struct dl_kafka_topic_wish *wishes, size_t count,
                                      int timeout_ms, dl_kafka_on_topic_fault *on_fault, void *context, char *error,
                                      size_t error_size)
 {
     struct asking asking = {.until_ms = dl_kafka_now_ms() + timeout_ms, .error = error, .error_size = error_size};
     enum dl_status status = ask(&asking, options);
+    while (status == DL_OK && !all_there(&asking, wishes, count) && wait_to_look_again(&asking))
+        status = list_topics(&asking);
     for (size_t i = 0; i < count && status == DL_OK; i++) {
         const struct checking checking = {&asking, &wishes[i], on_fault, context};
         check_topic(&checking);
