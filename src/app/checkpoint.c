@@ -41,13 +41,15 @@ struct dl_checkpoint {
     atomic_int_fast64_t committed, aborted, retried, fenced;
 };
 
-/* ---- Records in a buffer: u32 key bytes, u32 value bytes (UINT32_MAX: none), key, value ---- */
+/* ---- Records in a buffer: i64 offset, u32 key bytes, u32 value bytes (UINT32_MAX: none), key, value ---- */
 
 enum dl_status dl_records_add(struct dl_record_bytes *records, const struct dl_record_pair *pair)
 {
     uint32_t sizes[2] = {(uint32_t)pair->key_bytes, pair->value == NULL ? UINT32_MAX : (uint32_t)pair->value_bytes};
     size_t before = records->bytes;
-    enum dl_status status = dl_record_bytes_add(records, sizes, sizeof sizes);
+    enum dl_status status = dl_record_bytes_add(records, &pair->offset, sizeof pair->offset);
+    if (status == DL_OK)
+        status = dl_record_bytes_add(records, sizes, sizeof sizes);
     if (status == DL_OK)
         status = dl_record_bytes_add(records, pair->key, pair->key_bytes);
     if (status == DL_OK && pair->value != NULL)
@@ -60,12 +62,14 @@ enum dl_status dl_records_add(struct dl_record_bytes *records, const struct dl_r
 bool dl_records_next(const struct dl_record_bytes *records, size_t *at, struct dl_record_pair *pair)
 {
     uint32_t sizes[2];
+    int64_t offset;
     if (*at == records->bytes)
         return false;
-    DL_ASSERT(records->bytes - *at >= sizeof sizes);
-    memcpy(sizes, records->data + *at, sizeof sizes);
-    *at += sizeof sizes;
-    *pair = (struct dl_record_pair){.key = records->data + *at, .key_bytes = sizes[0]};
+    DL_ASSERT(records->bytes - *at >= sizeof offset + sizeof sizes);
+    memcpy(&offset, records->data + *at, sizeof offset);
+    memcpy(sizes, records->data + *at + sizeof offset, sizeof sizes);
+    *at += sizeof offset + sizeof sizes;
+    *pair = (struct dl_record_pair){.key = records->data + *at, .key_bytes = sizes[0], .offset = offset};
     *at += sizes[0];
     if (sizes[1] != UINT32_MAX) {
         pair->value = records->data + *at;
@@ -192,7 +196,7 @@ static enum dl_status tell_head(struct dl_checkpoint *checkpoint, struct dl_kafk
     struct dl_checkpoint_message *message = new_message(checkpoint, DL_CHECKPOINT_HEAD);
     enum dl_status status = message == NULL ? DL_MEMORY : dl_head_find(log, first, token, &key, &value);
     if (status == DL_OK) {
-        const struct dl_record_pair head = {key.data, value.data, key.bytes, value.bytes};
+        const struct dl_record_pair head = {key.data, value.data, key.bytes, value.bytes, 0};
         status = dl_records_add(&message->records, &head);
     }
     if (status == DL_OK || status == DL_EMPTY) {
@@ -222,7 +226,7 @@ static enum dl_status on_state(void *context, int64_t offset, int64_t timestamp_
         checkpoint->chunk = new_message(checkpoint, DL_CHECKPOINT_STATE);
     if (checkpoint->chunk == NULL)
         return DL_MEMORY;
-    const struct dl_record_pair pair = {key, value, key_bytes, value_bytes};
+    const struct dl_record_pair pair = {key, value, key_bytes, value_bytes, offset};
     enum dl_status status = dl_records_add(&checkpoint->chunk->records, &pair);
     checkpoint->chunk->done = offset + 1;
     if (status == DL_OK && checkpoint->chunk->records.bytes >= CHUNK_BYTES)

@@ -47,6 +47,7 @@ void dl_checkpoint_message_destroy(struct dl_checkpoint_message *message);
 struct dl_record_pair {
     const void *key, *value;
     size_t key_bytes, value_bytes;
+    int64_t offset; /* where it stands in cx.state; 0 for what is to be written */
 };
 DL_MUST_USE enum dl_status dl_records_add(struct dl_record_bytes *records, const struct dl_record_pair *pair);
 /* *at begins at 0; false: that was the last one. */

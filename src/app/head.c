@@ -10,6 +10,7 @@ struct look {
     struct dl_state_reader *reader;
     struct dl_record_bytes *key, *value;
     bool found;
+    bool unreadable; /* the newest of all cannot be read */
 };
 
 static enum dl_status keep(struct dl_record_bytes *kept, const void *data, size_t bytes)
@@ -31,10 +32,16 @@ static enum dl_status on_state(void *context, int64_t offset, int64_t timestamp_
     enum dl_record_fault fault = dl_state_read(look->reader, key, key_bytes, value, value_bytes, &record, detail);
     if (fault == DL_RECORD_MEMORY)
         return DL_MEMORY;
-    /* What cannot be read is told where the state is restored. */
+    /* What cannot be read is told where the state is restored. An older head does not fit the panes that stand
+     * behind it: with it, what they hold would be counted again. */
+    if (fault != DL_RECORD_GOOD && key_bytes == 1 && *(const char *)key == 'H') {
+        look->unreadable = true;
+        look->found = false;
+    }
     if (fault != DL_RECORD_GOOD || record.kind != DL_STATE_HEAD)
         return DL_OK;
     look->found = true;
+    look->unreadable = false;
     enum dl_status status = keep(look->key, key, key_bytes);
     return status == DL_OK ? keep(look->value, value, value_bytes) : status;
 }
@@ -47,7 +54,7 @@ enum dl_status dl_head_find(struct dl_kafka_log *log, int64_t first, int64_t unt
         return DL_MEMORY;
     enum dl_status status = DL_OK;
     int64_t end = until;
-    for (int64_t step = LOOK_RECORDS; status == DL_OK && !look.found && end > first; step *= LOOK_FACTOR) {
+    for (int64_t step = LOOK_RECORDS; status == DL_OK && !look.found && !look.unreadable && end > first; step *= LOOK_FACTOR) {
         int64_t from = end - step > first ? end - step : first;
         status = dl_kafka_log_read(log, from, end, on_state, &look);
         end = from;
@@ -61,7 +68,7 @@ enum dl_status dl_head_find(struct dl_kafka_log *log, int64_t first, int64_t unt
 struct walk {
     struct dl_batch_reader *reader;
     struct dl_chain *chain;
-    struct dl_note_sink *notes;
+    const struct dl_position_options *options;
 };
 
 static enum dl_status on_tallies(void *context, int64_t offset, int64_t timestamp_ms, const void *key, size_t key_bytes,
@@ -77,9 +84,11 @@ static enum dl_status on_tallies(void *context, int64_t offset, int64_t timestam
     if (fault == DL_RECORD_MEMORY)
         return DL_MEMORY;
     if (fault != DL_RECORD_GOOD) {
-        dl_note(walk->notes, DL_NOTE_ERROR, "a record of the tallies topic cannot be read, so it is not known where its partitions go on",
-                DL_NUMBER("offset", offset), DL_TEXT("fault", dl_record_fault_word(fault)), DL_TEXT("detail", detail));
-        return DL_REFUSED;
+        dl_note(walk->options->kafka.notes, DL_NOTE_ERROR,
+                "a record of the tallies topic cannot be read, so it is not known where its partitions go on",
+                DL_TEXT("topic", walk->options->tallies_topic), DL_NUMBER("offset", offset),
+                DL_TEXT("fault", dl_record_fault_word(fault)), DL_TEXT("detail", detail));
+        return walk->options->skips_unreadable ? DL_OK : DL_REFUSED;
     }
     enum dl_status status = DL_OK;
     for (size_t i = 0; i < part.source_count && status == DL_OK; i++)
@@ -127,7 +136,7 @@ static enum dl_status read_state(const struct dl_position_options *options, stru
 
 static enum dl_status read_tallies(const struct dl_position_options *options, struct dl_chain *chain, int64_t from)
 {
-    struct walk walk = {.reader = dl_batch_reader_create(0, NULL), .chain = chain, .notes = options->kafka.notes};
+    struct walk walk = {.reader = dl_batch_reader_create(0, NULL), .chain = chain, .options = options};
     struct dl_kafka_log *log = NULL;
     enum dl_status status = DL_MEMORY;
     if (walk.reader != NULL)

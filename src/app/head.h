@@ -6,7 +6,7 @@
 #include "record.h"
 
 /* The newest head record before `until` (an offset), copied into key and value;
- * DL_EMPTY: there is none. Reads from the end backwards: a head closes every
+ * DL_EMPTY: there is none, or the newest cannot be read. Reads from the end backwards: a head closes every
  * checkpoint, so it is near. Other statuses: of the log. */
 DL_MUST_USE enum dl_status dl_head_find(struct dl_kafka_log *log, int64_t first, int64_t until,
                                         struct dl_record_bytes *key, struct dl_record_bytes *value);
@@ -14,6 +14,7 @@ DL_MUST_USE enum dl_status dl_head_find(struct dl_kafka_log *log, int64_t first,
 struct dl_position_options {
     struct dl_kafka_options kafka;
     const char *tallies_topic, *state_topic;
+    bool skips_unreadable; /* on_data_loss: continue. What such a record stated is read again, as it is not counted either */
     bool (*give_up)(void *context);
     void *context;
 };

@@ -235,12 +235,33 @@ static void on_record(void *context, const struct dl_kafka_record *record)
           record->offset + 1, record->end);
 }
 
+/* Kafka mode: a topic was made anew, or its log cut off. By policy an alarm, or an empty link, [to, to), in a batch of
+ * its own: it tells the source chain that what comes next is not what was counted before. */
+static void go_back(struct dl_ingest *ingest, uint16_t topic, int32_t number, int64_t from, int64_t to)
+{
+    dl_note(dl_ingest_notes(ingest), DL_NOTE_ERROR,
+            "a partition's offsets went back, so its topic was made anew or its log cut off: what was not read before is lost",
+            DL_TEXT("topic", ingest->options.source.topics[topic]), DL_NUMBER("partition", number), DL_NUMBER("from", from),
+            DL_NUMBER("to", to));
+    if (atomic_load_explicit(&ingest->stop_on_data_loss, memory_order_relaxed)) {
+        ingest->fault = DL_INGEST_DATA_LOST;
+        return;
+    }
+    dl_ingest_hand_over_or_wait(ingest);
+    if (dl_ingest_deaf(ingest))
+        return;
+    cover(ingest, partition_at(ingest, topic, number), topic, number, to, to, to);
+    dl_ingest_hand_over_or_wait(ingest);
+}
+
 static void on_start(void *context, uint16_t topic, int32_t number, int64_t offset)
 {
     struct dl_ingest *ingest = context;
     struct dl_ingest_partition *partition = partition_at(ingest, topic, number);
     if (partition == NULL)
         dl_ingest_out_of_memory(ingest);
+    if (ingest->commit != NULL && partition->next > offset)
+        go_back(ingest, topic, number, partition->next, offset);
     dl_dedupe_destroy(partition->dedupe);
     *partition = (struct dl_ingest_partition){.next = offset};
 }
@@ -259,14 +280,18 @@ static void on_position(void *context, uint16_t topic, int32_t number, int64_t n
 static void on_loss(void *context, uint16_t topic, int32_t number, int64_t from, int64_t to)
 {
     struct dl_ingest *ingest = context;
+    struct dl_ingest_partition *partition = partition_at(ingest, topic, number);
+    if (partition == NULL)
+        dl_ingest_out_of_memory(ingest);
+    if (to < from) {
+        go_back(ingest, topic, number, from, to);
+        return;
+    }
     if (ingest->commit != NULL && atomic_load_explicit(&ingest->stop_on_data_loss, memory_order_relaxed)) {
         ingest->fault = DL_INGEST_DATA_LOST; /* the adapter has said what is lost */
         return;
     }
     dl_batch_counts(ingest->open)->lost += to - from;
-    struct dl_ingest_partition *partition = partition_at(ingest, topic, number);
-    if (partition == NULL)
-        dl_ingest_out_of_memory(ingest);
     /* It is known, said and counted: the source chain goes on over it. */
     cover(ingest, partition, topic, number, partition->next >= 0 && partition->next < from ? partition->next : from, to, to);
 }

@@ -92,8 +92,12 @@ static int64_t missing_offset(void *context, uint16_t topic, int32_t partition)
     if (ingest->origin == NULL) {
         const struct dl_position_options options = {
             .kafka = ingest->options.source.kafka, .tallies_topic = ingest->commit_options.tallies_topic,
-            .state_topic = ingest->options.state_topic, .give_up = ingest->group.give_up, .context = ingest};
-        if (dl_positions_find(&options, &ingest->origin) != DL_OK)
+            .state_topic = ingest->options.state_topic,
+            .skips_unreadable = !atomic_load_explicit(&ingest->stop_on_data_loss, memory_order_relaxed), .give_up = ingest->group.give_up, .context = ingest};
+        enum dl_status status = dl_positions_find(&options, &ingest->origin);
+        if (status == DL_REFUSED)
+            ingest->fault = DL_INGEST_DATA_LOST;
+        if (status != DL_OK)
             return DL_KAFKA_NOT_KNOWN;
     }
     const char *name = ingest->options.source.topics[topic];

@@ -78,6 +78,7 @@ void dl_scorer_end_term(struct dl_scorer *scorer)
     dl_chain_destroy(scorer->chain);
     scorer->chain = NULL;
     scorer->obsolete.bytes = scorer->collected.bytes = 0;
+    dl_scorer_forget_unreadable(scorer);
     if (scorer->collecting)
         dl_scorer_pause(scorer, false);
     scorer->collecting = scorer->saving = false;
@@ -176,6 +177,8 @@ static bool follow_chain(struct dl_scorer *scorer, const struct dl_batch_part *p
                 return false;
             break;
         case DL_CHAIN_OVERLAP:
+            if (link->from == link->next)
+                break; /* ingest has given the alarm: the partition begins anew there */
             note_link(scorer, "an overlap in the source chain: these records were counted twice; this process stops, for exactly-once is broken",
                       link, expected, part, offset);
             dl_scorer_fault(scorer, DL_SCORER_OVERLAP);
@@ -319,8 +322,7 @@ static void on_messages(uv_async_t *async)
 
 static bool save_is_due(const struct dl_scorer *scorer, int64_t now_ms)
 {
-    return dl_scorer_may_save(scorer) && now_ms >= scorer->save_due_ms &&
-           (scorer->saved != scorer->counted || dl_engine_changes(dl_scoring_engine(scorer->scoring)) > 0);
+    return dl_scorer_may_save(scorer) && now_ms >= scorer->save_due_ms && dl_scorer_unsaved(scorer);
 }
 
 static void on_pulse(uv_timer_t *timer)
@@ -444,8 +446,7 @@ void dl_scorer_stop(struct dl_scorer *scorer)
     scorer->stopping = true;
     if (scorer->collecting || scorer->saving)
         return; /* on_saved comes back */
-    if (dl_scorer_may_save(scorer) &&
-        (scorer->saved != scorer->counted || dl_engine_changes(dl_scoring_engine(scorer->scoring)) > 0))
+    if (dl_scorer_may_save(scorer) && dl_scorer_unsaved(scorer))
         dl_scorer_begin_save(scorer);
     else
         dl_scorer_finish_stop(scorer);

@@ -7,7 +7,16 @@
 #include "checkpoint.h"
 #include "codec.h"
 
-enum { DL_SCORER_FENCES_MAX = 3 };
+enum { DL_SCORER_FENCES_MAX = 3, DL_SCORER_UNREADABLE_MAX = 64 };
+
+/* A record of cx.state that cannot be read. It is told when all has been read and no later one has replaced it. */
+struct dl_scorer_unreadable {
+    int64_t offset;
+    enum dl_record_fault fault;
+    char detail[DL_DETAIL_SIZE];
+    unsigned char *key; /* owned */
+    size_t key_bytes;
+};
 
 struct dl_scorer {
     struct dl_scorer_options options;
@@ -44,6 +53,8 @@ struct dl_scorer {
     int64_t data_since_ms[DL_WINDOWS_MAX]; /* INT64_MIN: whole */
     int64_t held, held_newest_ms; /* a record that has to wait for the clock; held -1: none */
     int64_t progress_ms, took_ms;
+    struct dl_scorer_unreadable unreadable[DL_SCORER_UNREADABLE_MAX];
+    int unreadable_count;
 
     bool collecting, saving;
     int64_t save_due_ms, saved;        /* saved: `counted` of the last checkpoint */
@@ -71,6 +82,8 @@ void dl_scorer_finish_stop(struct dl_scorer *scorer);
 /* ---- scorer_state.c ---- */
 
 void dl_scorer_on_message(struct dl_scorer *scorer, struct dl_checkpoint_message *message);
+void dl_scorer_forget_unreadable(struct dl_scorer *scorer);
 bool dl_scorer_may_save(const struct dl_scorer *scorer);
+bool dl_scorer_unsaved(const struct dl_scorer *scorer); /* a checkpoint would say something new */
 void dl_scorer_begin_save(struct dl_scorer *scorer);
 void dl_scorer_collect(struct dl_scorer *scorer); /* a slice */

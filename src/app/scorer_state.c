@@ -2,6 +2,9 @@
 
 #include "clocks.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 enum {
     SLICE_PANES = 2000,       /* of a checkpoint, in one turn of the loop */
     PROGRESS_MS = 5000,
@@ -14,12 +17,66 @@ static struct dl_note_sink *notes_of(const struct dl_scorer *scorer)
     return scorer->options.notes;
 }
 
-static void note_unreadable(struct dl_scorer *scorer, enum dl_record_fault fault, const char *detail)
+/* ---- What cannot be read ---- */
+
+void dl_scorer_forget_unreadable(struct dl_scorer *scorer)
 {
-    scorer->counts.unreadable++;
-    dl_note(notes_of(scorer), DL_NOTE_ERROR, "a record of the state topic cannot be read: scores may lack what it held",
-            DL_TEXT("topic", scorer->options.config->kafka.state_topic), DL_TEXT("fault", dl_record_fault_word(fault)),
-            DL_TEXT("meaning", dl_record_fault_sentence(fault)), DL_TEXT("detail", detail));
+    while (scorer->unreadable_count > 0)
+        free(scorer->unreadable[--scorer->unreadable_count].key);
+}
+
+static void forget_replaced(struct dl_scorer *scorer, const struct dl_record_pair *pair)
+{
+    for (int i = scorer->unreadable_count; i-- > 0;) {
+        struct dl_scorer_unreadable *unreadable = &scorer->unreadable[i];
+        if (unreadable->key_bytes != pair->key_bytes || memcmp(unreadable->key, pair->key, pair->key_bytes) != 0)
+            continue;
+        free(unreadable->key);
+        *unreadable = scorer->unreadable[--scorer->unreadable_count];
+    }
+}
+
+/* The next checkpoint deletes them: the alarm is given once. DL_STOPPED: by policy this process stops. */
+static enum dl_status tell_unreadable(struct dl_scorer *scorer)
+{
+    enum dl_status status = DL_OK;
+    if (scorer->unreadable_count == 0)
+        return DL_OK;
+    for (int i = 0; i < scorer->unreadable_count; i++) {
+        const struct dl_scorer_unreadable *unreadable = &scorer->unreadable[i];
+        const struct dl_record_pair tombstone = {.key = unreadable->key, .key_bytes = unreadable->key_bytes};
+        scorer->counts.unreadable++;
+        dl_note(notes_of(scorer), DL_NOTE_ERROR, "a record of the state topic cannot be read: scores may lack what it held",
+                DL_TEXT("topic", scorer->options.config->kafka.state_topic), DL_NUMBER("offset", unreadable->offset),
+                DL_TEXT("fault", dl_record_fault_word(unreadable->fault)),
+                DL_TEXT("meaning", dl_record_fault_sentence(unreadable->fault)), DL_TEXT("detail", unreadable->detail));
+        if (status == DL_OK && unreadable->key_bytes > 0)
+            status = dl_records_add(&scorer->obsolete, &tombstone);
+    }
+    dl_scorer_forget_unreadable(scorer);
+    return !dl_scorer_go_on(scorer) ? DL_STOPPED : status;
+}
+
+static enum dl_status keep_unreadable(struct dl_scorer *scorer, const struct dl_record_pair *pair, enum dl_record_fault fault,
+                                      const char *detail)
+{
+    if (pair->key_bytes == 1 && *(const char *)pair->key == 'O')
+        return DL_OK; /* the owner is this process */
+    enum dl_status status = scorer->unreadable_count < DL_SCORER_UNREADABLE_MAX ? DL_OK : tell_unreadable(scorer);
+    if (status != DL_OK)
+        return status;
+    struct dl_scorer_unreadable *unreadable = &scorer->unreadable[scorer->unreadable_count];
+    unreadable->key = malloc(pair->key_bytes + 1);
+    if (unreadable->key == NULL)
+        return DL_MEMORY;
+    scorer->unreadable_count++;
+    if (pair->key_bytes > 0)
+        memcpy(unreadable->key, pair->key, pair->key_bytes);
+    unreadable->key_bytes = pair->key_bytes;
+    unreadable->offset = pair->offset;
+    unreadable->fault = fault;
+    memcpy(unreadable->detail, detail, sizeof unreadable->detail);
+    return DL_OK;
 }
 
 /* ---- The head ---- */
@@ -121,19 +178,20 @@ static void on_state(struct dl_scorer *scorer, const struct dl_checkpoint_messag
     enum dl_status status = DL_OK;
     for (size_t at = 0; status == DL_OK && dl_records_next(&message->records, &at, &pair);) {
         struct dl_state_record record;
-        char detail[DL_DETAIL_SIZE];
+        char detail[DL_DETAIL_SIZE] = "";
+        forget_replaced(scorer, &pair);
         enum dl_record_fault fault =
             dl_state_read(scorer->state_reader, pair.key, pair.key_bytes, pair.value, pair.value_bytes, &record, detail);
         if (fault == DL_RECORD_MEMORY) {
             status = DL_MEMORY;
         } else if (fault != DL_RECORD_GOOD) {
-            note_unreadable(scorer, fault, detail);
-            if (!dl_scorer_go_on(scorer))
-                return;
+            status = keep_unreadable(scorer, &pair, fault, detail);
         } else if (record.kind == DL_STATE_PANE) {
             status = restore_pane(scorer, &pair, &record.pane);
         }
     }
+    if (status == DL_STOPPED)
+        return;
     if (status != DL_OK)
         on_scoring_failed(scorer, "restore", status);
     int64_t now_ms = dl_monotonic_ms();
@@ -157,6 +215,11 @@ static bool note_lost(struct dl_scorer *scorer, const char *sentence, int64_t fr
 
 static void on_acquired(struct dl_scorer *scorer, const struct dl_checkpoint_message *message)
 {
+    enum dl_status status = tell_unreadable(scorer);
+    if (status == DL_MEMORY)
+        on_scoring_failed(scorer, "restore", status);
+    if (status != DL_OK)
+        return;
     if (scorer->counted > message->end) {
         if (!note_lost(scorer, "the topic ends before what the checkpoint has counted: truncated or made anew", message->end,
                        scorer->counted))
@@ -209,6 +272,12 @@ bool dl_scorer_may_save(const struct dl_scorer *scorer)
 {
     return scorer->state >= DL_SCORER_FOLLOWING && scorer->reading >= scorer->counted && !scorer->collecting && !scorer->saving &&
            !scorer->faulted;
+}
+
+bool dl_scorer_unsaved(const struct dl_scorer *scorer)
+{
+    return scorer->saved != scorer->counted || scorer->obsolete.bytes > 0 ||
+           dl_engine_changes(dl_scoring_engine(scorer->scoring)) > 0;
 }
 
 static enum dl_status add_record(struct dl_scorer *scorer, enum dl_status status)

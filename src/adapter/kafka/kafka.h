@@ -92,7 +92,8 @@ struct dl_kafka_callbacks {
     /* The partition's position without a record: end of partition, transaction
      * markers passed over, end grown. */
     void (*on_position)(void *context, uint16_t topic, int32_t partition, int64_t next, int64_t end);
-    /* Records [from, to) are gone from the topic before they were read. */
+    /* Records [from, to) are gone from the topic before they were read. Kafka mode: to < from where the group's
+     * position is beyond the end: the topic was made anew, or its log cut off, and is read from `to` on. */
     void (*on_loss)(void *context, uint16_t topic, int32_t partition, int64_t from, int64_t to);
     void *context;
 };

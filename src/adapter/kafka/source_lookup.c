@@ -138,6 +138,7 @@ static bool begin_by_group(struct dl_kafka_topic *topic, int32_t p, int64_t low,
         /* Kafka forgets the positions of a deleted topic: one that is still there is of this log. */
         bool anew = committed < 0;
         note_went_back(topic, p, anew, first, end);
+        source->callbacks.on_loss(source->callbacks.context, topic->index, p, first, anew ? low : end);
         first = anew ? low : end;
     }
     partition->end = end;
