@@ -331,7 +331,9 @@ static enum dl_status create_topic(struct asking *asking, const struct dl_kafka_
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         on_created(context, wish->name);
     else if (code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
-        (void)snprintf(asking->error, asking->error_size, "topic %s: %s", wish->name, reason ? reason : rd_kafka_err2str(code));
+        bool forbidden = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+        (void)snprintf(asking->error, asking->error_size, "topic %s: %s%s", wish->name, reason ? reason : rd_kafka_err2str(code),
+                       forbidden ? " (grant Create on it; if it is there, Describe)" : "");
         status = code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT ? DL_AWAY : DL_REFUSED;
     }
     if (event)
