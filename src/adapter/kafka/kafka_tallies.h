@@ -25,7 +25,7 @@ struct dl_tallies {
     struct dl_tallies_callbacks callbacks;
     rd_kafka_conf_t *conf;
     rd_kafka_t *client;
-    rd_kafka_queue_t *queue, *answers; /* answers: to pings */
+    rd_kafka_queue_t *queue;
     char *topic;
     int fd;
     bool owner;    /* told by on_owner */
@@ -37,7 +37,7 @@ struct dl_tallies {
     int64_t next, end, told_next, told_end;
     rd_kafka_resp_err_t noted; /* why nothing can be read */
     bool several;
-    bool pinged;   /* asked whether Kafka is there; the answer is to come */
+    unsigned unconnected; /* told so often in a row that no broker is connected */
     int64_t tend_due_ms, rebuild_due_ms;
     unsigned rebuilds;
     rd_kafka_message_t *messages[DL_TALLIES_BATCH];

@@ -11,7 +11,10 @@
 #include <unistd.h>
 
 static const int64_t tend_ms = 1000;
-enum { ping_ms = 3000 };
+/* It tells so often what its connections are like, and this many times in a row
+ * it must have none. */
+static const char stats_ms[] = "1000";
+enum { unconnected_max = 3 };
 
 static enum dl_status open_client(struct dl_tallies *tallies, char *error, size_t error_size)
 {
@@ -22,8 +25,7 @@ static enum dl_status open_client(struct dl_tallies *tallies, char *error, size_
         return DL_INVALID;
     (void)rd_kafka_poll_set_consumer(tallies->client);
     tallies->queue = rd_kafka_queue_get_consumer(tallies->client);
-    tallies->answers = rd_kafka_queue_new(tallies->client);
-    tallies->pinged = false;
+    tallies->unconnected = 0;
     rd_kafka_queue_io_event_enable(tallies->queue, tallies->fd, &one, sizeof one);
     rd_kafka_resp_err_t code = rd_kafka_set_log_queue(tallies->client, tallies->queue);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -43,7 +45,6 @@ static void close_client(struct dl_tallies *tallies, int wait_ms)
         return;
     rd_kafka_queue_io_event_enable(tallies->queue, -1, NULL, 0);
     rd_kafka_queue_destroy(tallies->queue);
-    rd_kafka_queue_destroy(tallies->answers);
     (void)dl_kafka_client_destroy(tallies->client, wait_ms);
     tallies->client = NULL;
 }
@@ -62,6 +63,23 @@ static void rebuild(struct dl_tallies *tallies, int64_t now_ms)
         return;
     close_client(tallies, 0);
     dl_note(tallies->notes, DL_NOTE_ERROR, "a new Kafka consumer cannot be made; retrying", DL_TEXT("reason", error));
+}
+
+/* Requests of a consumer's own say little of whether Kafka is there, and a
+ * standby has none; but a connection counts as up only after answers. To ask
+ * with an admin request would be worse: while it waits for a controller that
+ * refuses connections, librdkafka connects again and again without a pause. */
+static int on_stats(rd_kafka_t *client, char *json, size_t length, void *opaque)
+{
+    struct dl_tallies *tallies = opaque;
+    (void)client, (void)length;
+    if (strstr(json, "\"state\":\"UP\"")) { /* a broker's */
+        tallies->unconnected = 0;
+        dl_kafka_trouble_answered(&tallies->trouble);
+    } else if (dl_kafka_trouble_any(&tallies->trouble) && ++tallies->unconnected >= unconnected_max) {
+        dl_kafka_trouble_silent(&tallies->trouble, "there is no connection to any broker");
+    }
+    return 0;
 }
 
 /* The member that is there longest sorts first, and so keeps the partition when
@@ -87,6 +105,7 @@ static enum dl_status configure(struct dl_tallies *tallies, const struct dl_tall
         {"group.id", options->group_id, false},        {"client.id", name, false},
         {"group.instance.id", NULL, false},            {"partition.assignment.strategy", "range", false},
         {"session.timeout.ms", session, true},         {"heartbeat.interval.ms", heartbeat, true},
+        {"statistics.interval.ms", stats_ms, false},
     };
     enum dl_status status = dl_kafka_conf_create(&options->kafka, DL_KAFKA_CONSUMER, &tallies->conf, error, error_size);
     for (size_t i = 0; status == DL_OK && i < sizeof rows / sizeof rows[0]; i++)
@@ -97,6 +116,7 @@ static enum dl_status configure(struct dl_tallies *tallies, const struct dl_tall
         return status;
     dl_kafka_trouble_attach(&tallies->trouble, tallies->conf);
     rd_kafka_conf_set_rebalance_cb(tallies->conf, dl_tallies_on_rebalance);
+    rd_kafka_conf_set_stats_cb(tallies->conf, on_stats);
     return DL_OK;
 }
 
@@ -153,37 +173,6 @@ int dl_tallies_fd(const struct dl_tallies *tallies)
     return tallies->fd;
 }
 
-/* Requests of a consumer's own say little of whether Kafka is there, and a
- * standby has none: in trouble, something is asked that gets an answer. */
-static void ping(struct dl_tallies *tallies)
-{
-    char error[DL_KAFKA_ERROR_SIZE];
-    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, tallies->topic);
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(tallies->client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
-    if (resource && options) {
-        (void)rd_kafka_AdminOptions_set_request_timeout(options, ping_ms, error, sizeof error);
-        rd_kafka_DescribeConfigs(tallies->client, &resource, 1, options, tallies->answers);
-        tallies->pinged = true;
-    }
-    if (options)
-        rd_kafka_AdminOptions_destroy(options);
-    if (resource)
-        rd_kafka_ConfigResource_destroy(resource);
-}
-
-static void take_answers(struct dl_tallies *tallies)
-{
-    rd_kafka_event_t *event;
-    while ((event = rd_kafka_queue_poll(tallies->answers, 0))) {
-        tallies->pinged = false;
-        if (rd_kafka_event_error(event) < 0) /* librdkafka's own: there was no answer */
-            dl_kafka_trouble_silent(&tallies->trouble, rd_kafka_event_error_string(event));
-        else
-            dl_kafka_trouble_answered(&tallies->trouble);
-        rd_kafka_event_destroy(event);
-    }
-}
-
 static void tend(struct dl_tallies *tallies, int64_t now_ms)
 {
     tallies->tend_due_ms = now_ms + tend_ms;
@@ -194,9 +183,6 @@ static void tend(struct dl_tallies *tallies, int64_t now_ms)
     }
     if (tallies->granted && tallies->begun && !tallies->relooked)
         dl_tallies_tell_position(tallies);
-    take_answers(tallies);
-    if (!tallies->pinged && dl_kafka_trouble_any(&tallies->trouble))
-        ping(tallies);
 }
 
 bool dl_tallies_poll(struct dl_tallies *tallies, int max)

@@ -94,9 +94,9 @@ static void assigned(struct dl_tallies *tallies, const rd_kafka_topic_partition_
 void dl_tallies_on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque)
 {
     struct dl_tallies *tallies = opaque;
-    dl_kafka_trouble_answered(&tallies->trouble);
     tallies->stale = true;
     if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        dl_kafka_trouble_answered(&tallies->trouble);
         assigned(tallies, list);
         return;
     }
