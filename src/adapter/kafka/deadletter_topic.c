@@ -23,6 +23,7 @@ static void ask_limits(struct dl_deadletter *deadletter)
         if (deadletter->limits.told_bytes == 0)
             deadletter->limits.wait_until_ms = dl_kafka_now_ms() + limits_wait_ms;
         deadletter->limits.asked = true;
+        (void)rd_kafka_AdminOptions_set_request_timeout(options, DL_KAFKA_ADMIN_MS, NULL, 0);
         rd_kafka_DescribeConfigs(deadletter->client, &resource, 1, options, deadletter->admin_queue);
     }
     if (options)

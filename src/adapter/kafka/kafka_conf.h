@@ -11,6 +11,11 @@ enum dl_kafka_role { DL_KAFKA_CONSUMER, DL_KAFKA_PRODUCER, DL_KAFKA_TRANSACTIONS
 
 enum { DL_KAFKA_ERROR_SIZE = 512 };
 
+/* For admin requests of clients that live on. Short, and never without: while
+ * one waits for a controller that refuses connections, librdkafka 2.0.2
+ * connects to it again and again without a pause. */
+enum { DL_KAFKA_ADMIN_MS = 10000 };
+
 /* The caller owns *conf until rd_kafka_new takes it. DL_INVALID: error says
  * which key, and why. */
 DL_MUST_USE enum dl_status dl_kafka_conf_create(const struct dl_kafka_options *options, enum dl_kafka_role role,

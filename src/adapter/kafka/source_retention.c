@@ -10,6 +10,7 @@ void dl_kafka_source_ask_retention(struct dl_kafka_topic *topic)
     rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic->name);
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(source->client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
     if (resource && options) {
+        (void)rd_kafka_AdminOptions_set_request_timeout(options, DL_KAFKA_ADMIN_MS, NULL, 0);
         rd_kafka_DescribeConfigs(source->client, &resource, 1, options, source->admin_queue);
         topic->retention_asked = true;
     }

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -102,8 +103,18 @@ class Drive(Process):
 
 
 @pytest.fixture
+def drive_with(tmp_path):
+    """drive, for a broker of the test's own."""
+    return lambda broker: maker(broker, tmp_path)
+
+
+@pytest.fixture
 def drive(broker, tmp_path):
     """A function that makes a Drive of a group of this test's own: drive("member", topic, PROPERTIES, name=…, …)."""
+    return maker(broker, tmp_path)
+
+
+def maker(broker, tmp_path):
     group = f"group-{next(_numbers)}"
 
     def make(verb, topics, properties=QUICK, name="drive", **options):
@@ -425,6 +436,36 @@ def test_a_broker_that_stands_still_and_comes_back(broker, drive, new_topic):
         broker.produce(tallies_topic, ["b"])
         member.wait_read([0, 0, 20], timeout=60)
         tallies.wait_line("position", 2, 2, timeout=60)
+
+
+def test_a_broker_that_is_killed_and_comes_back(drive_with):
+    with Broker(settings=SETTINGS, listeners={"CLIENT": "SASL_PLAINTEXT"}) as broker, ExitStack() as stack:
+        drive = drive_with(broker)
+        topic, tallies_topic = broker.create_topic("in"), broker.create_topic("tallies")
+        broker.produce(topic, numbered(10, 1))
+        broker.produce(tallies_topic, ["a"])
+        member = stack.enter_context(drive("member", topic, name="member"))
+        member.wait_read([0, 0, 10])
+        # Several, as what their clients do then depends on what they are just waiting for.
+        several = []
+        for i in range(4):
+            several.append(stack.enter_context(drive("tallies", tallies_topic, name=f"t{i}", group="t")))
+            several[0].wait_line("position", 1, 1)
+        wait_members(broker, "t", len(several))
+        broker.stop_node(1, kill=True)
+        several[0].wait_line("lost")  # as its session is over
+        for process in (member, *several):
+            process.wait_log("no Kafka broker answers")
+        for process in (member, *several):
+            assert process.cpu_share(2.0) < 0.3 and process.notes("answers again") == 0, process.log()
+        broker.start_node(1)
+        broker.produce(topic, numbered(10, 1, first=10))
+        broker.produce(tallies_topic, ["b"])
+        member.wait_read([0, 0, 20], timeout=60)
+        poll(lambda: any(["position", 2, 2] in process.all_lines() for process in several), 60, "an owner that reads on", broker.logs())
+        for process in (member, *several):
+            process.wait_log("Kafka answers again")
+            assert process.notes("no Kafka broker answers") == 1, process.log()
 
 
 # ---- The tallies ----
