@@ -30,7 +30,7 @@ struct daemon {
     uv_signal_t terminate, interrupt, hang_up;
     int64_t started_ms, start_ms;
     bool caught_up; /* memory mode: from now on scores are published */
-    bool stopping, scorer_stopped, closing;
+    bool stopping, scorer_stopped, left, closing;
     int64_t rejects_noted, rejects_note_ms, figures_note_ms;
     struct dl_batch *held; /* memory mode: beyond a clock that has jumped; NULL: none */
     int exit_status;

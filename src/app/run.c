@@ -134,17 +134,21 @@ static void publish(struct daemon *daemon)
 
 static bool drained(const struct daemon *daemon)
 {
-    const struct dl_scoring *scoring = dl_daemon_scoring(daemon);
-    if (daemon->scorer != NULL ? !daemon->scorer_stopped : daemon->scoring != NULL && !daemon->caught_up)
-        return daemon->scorer == NULL; /* memory mode: what is not whole is not published */
-    return scoring == NULL || dl_scoring_drained(scoring);
+    if (daemon->scorer != NULL)
+        return daemon->scorer_stopped && dl_scorer_drained(daemon->scorer);
+    /* What is not whole is not published. */
+    return daemon->scoring == NULL || !daemon->caught_up || dl_scoring_drained(daemon->scoring);
 }
 
 void dl_daemon_on_publish(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
     if (daemon->stopping && daemon->ingest == NULL && drained(daemon)) {
-        close_all(daemon);
+        if (daemon->scoring != NULL && daemon->caught_up && !daemon->left)
+            dl_scoring_leave(daemon->scoring);
+        else
+            close_all(daemon);
+        daemon->left = true;
         return;
     }
     /* Draining: the clock stands still, so that an end comes into sight. */

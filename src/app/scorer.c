@@ -128,6 +128,7 @@ void dl_scorer_follow(struct dl_scorer *scorer, int64_t first)
     if (scorer->reading < scorer->counted)
         dl_note(scorer->options.notes, DL_NOTE_NOTICE, "new windows are filled from the tallies as far back as they reach",
                 DL_NUMBER("from", first), DL_NUMBER("to", scorer->counted));
+    dl_scorer_end_fill(scorer);
     dl_tallies_begin(scorer->tallies, scorer->reading);
 }
 
@@ -146,6 +147,7 @@ static void moved(struct dl_scorer *scorer, int64_t next)
         scorer->reading = next;
     if (scorer->reading > scorer->counted)
         scorer->counted = scorer->reading;
+    dl_scorer_end_fill(scorer);
 }
 
 static void note_link(struct dl_scorer *scorer, const char *sentence, const struct dl_chain_link *link, int64_t expected,
@@ -192,13 +194,6 @@ static bool follow_chain(struct dl_scorer *scorer, const struct dl_batch_part *p
     return true;
 }
 
-static void fresh_since(struct dl_scorer *scorer, int64_t offset, int64_t written_ms)
-{
-    for (size_t w = 0; w < scorer->options.config->windows.count; w++)
-        if ((scorer->fresh >> w & 1) != 0 && scorer->data_since_ms[w] == INT64_MAX)
-            scorer->data_since_ms[w] = offset == 0 ? INT64_MIN : written_ms;
-}
-
 static void on_record(void *context, int64_t offset, int64_t timestamp_ms, const void *value, size_t bytes)
 {
     (void)timestamp_ms;
@@ -229,7 +224,7 @@ static void on_record(void *context, int64_t offset, int64_t timestamp_ms, const
     }
     bool fills = offset < scorer->counted;
     if (fills)
-        fresh_since(scorer, offset, part.written_ms);
+        dl_scorer_fresh_since(scorer, offset, part.written_ms);
     else if (!follow_chain(scorer, &part, offset))
         return;
     dl_scoring_apply(scorer->scoring, dl_batch_part_each, scorer->batch_reader, part.newest_ms,
@@ -266,6 +261,7 @@ static void on_loss(void *context, int64_t from, int64_t to)
     scorer->reading = to;
     if (to < from || to > scorer->counted)
         scorer->counted = to;
+    dl_scorer_end_fill(scorer);
     reached(scorer);
 }
 
@@ -483,6 +479,11 @@ void dl_scorer_publish(struct dl_scorer *scorer, struct dl_view_status *status)
         dl_failpoint("publish");
         dl_scoring_publish(scorer->scoring, status);
     }
+}
+
+bool dl_scorer_drained(const struct dl_scorer *scorer)
+{
+    return scorer->faulted || scorer->state != DL_SCORER_SCORING || dl_scoring_drained(scorer->scoring);
 }
 
 struct dl_scoring *dl_scorer_scoring(struct dl_scorer *scorer)

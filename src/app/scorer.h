@@ -53,6 +53,8 @@ void dl_scorer_close(struct dl_scorer *scorer, void (*on_closed)(void *context),
 
 /* Every publish interval: moves the clock, publishes if the state allows it. */
 void dl_scorer_publish(struct dl_scorer *scorer, struct dl_view_status *status);
+/* Nothing is left to publish, or nothing may be. */
+bool dl_scorer_drained(const struct dl_scorer *scorer);
 /* NULL: this process does not score now. */
 struct dl_scoring *dl_scorer_scoring(struct dl_scorer *scorer);
 void dl_scorer_counts(const struct dl_scorer *scorer, struct dl_scorer_counts *counts);

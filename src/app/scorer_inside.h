@@ -82,6 +82,9 @@ void dl_scorer_finish_stop(struct dl_scorer *scorer);
 /* ---- scorer_state.c ---- */
 
 void dl_scorer_on_message(struct dl_scorer *scorer, struct dl_checkpoint_message *message);
+/* New windows are being filled: a batch that is in them; and, if the last one was read, the end of it. */
+void dl_scorer_fresh_since(struct dl_scorer *scorer, int64_t offset, int64_t written_ms);
+void dl_scorer_end_fill(struct dl_scorer *scorer);
 void dl_scorer_forget_unreadable(struct dl_scorer *scorer);
 bool dl_scorer_may_save(const struct dl_scorer *scorer);
 bool dl_scorer_unsaved(const struct dl_scorer *scorer); /* a checkpoint would say something new */

@@ -2,6 +2,8 @@
 
 #include "clocks.h"
 
+#include <delight/time.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -238,6 +240,34 @@ static void on_acquired(struct dl_scorer *scorer, const struct dl_checkpoint_mes
     else if (scorer->fresh != 0)
         scorer->reading = message->first;
     dl_scorer_follow(scorer, message->first);
+}
+
+/* ---- New windows ---- */
+
+void dl_scorer_fresh_since(struct dl_scorer *scorer, int64_t offset, int64_t written_ms)
+{
+    for (size_t w = 0; w < scorer->options.config->windows.count; w++)
+        if ((scorer->fresh >> w & 1) != 0 && scorer->data_since_ms[w] == INT64_MAX)
+            scorer->data_since_ms[w] = offset == 0 ? INT64_MIN : written_ms;
+}
+
+void dl_scorer_end_fill(struct dl_scorer *scorer)
+{
+    if (scorer->fresh == 0 || scorer->reading < scorer->counted)
+        return;
+    dl_scorer_fresh_since(scorer, -1, dl_wall_ms()); /* where the tallies had nothing for it */
+    for (size_t w = 0; w < scorer->options.config->windows.count; w++) {
+        if ((scorer->fresh >> w & 1) == 0)
+            continue;
+        char window[32], since[DL_TIME_TEXT_SIZE] = "the first event";
+        dl_duration_format(window, sizeof window, scorer->options.config->windows.item[w]);
+        if (scorer->data_since_ms[w] != INT64_MIN)
+            dl_time_format(since, scorer->data_since_ms[w]);
+        dl_note(notes_of(scorer), DL_NOTE_NOTICE, "a new window is filled: it has what was counted since", DL_TEXT("window", window),
+                DL_TEXT("since", since));
+    }
+    scorer->fresh = 0;
+    scorer->saved = -1; /* the next checkpoint's head has them, whatever else changes */
 }
 
 static bool fenced_too_often(struct dl_scorer *scorer)

@@ -93,6 +93,9 @@ DL_MUST_USE enum dl_status dl_view_open(struct dl_view **view, uv_loop_t *loop, 
 void dl_view_publish(struct dl_view *view, int64_t now_ms, const struct dl_view_status *status);
 /* Nothing dirty, nothing unanswered. */
 bool dl_view_settled(const struct dl_view *view);
+/* The last thing that is written: takes the fence away, so that who comes next, with whatever token, need not wait a
+ * minute for it to expire. For one who has no competitors. Unanswered until dl_view_settled. */
+void dl_view_leave(struct dl_view *view);
 /* Options that may change while running: score, rank_min_n, rank and trend measures. Everything is
  * published again. */
 DL_MUST_USE enum dl_status dl_view_reconfigure(struct dl_view *view, const struct dl_view_options *options);

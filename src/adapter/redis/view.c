@@ -125,7 +125,7 @@ static void take_dirty(struct dl_view *view)
 
 void dl_view_pump(struct dl_view *view)
 {
-    if (!view->started || view->fenced || view->closing || !dl_redis_up(view->redis) ||
+    if (!view->started || view->fenced || view->left || view->closing || !dl_redis_up(view->redis) ||
         dl_view_now(view) < view->hold_until_ms)
         return;
     if (view->republish)
@@ -181,6 +181,16 @@ void dl_view_publish(struct dl_view *view, int64_t now_ms, const struct dl_view_
     view->counts.publishes++;
     view->beat_due = !status->draining;
     dl_view_pump(view);
+}
+
+void dl_view_leave(struct dl_view *view)
+{
+    if (!view->started || view->fenced || view->left || view->closing || !dl_redis_up(view->redis))
+        return;
+    dl_command_begin(view, "DEL");
+    dl_argument_add(view, view->owner_key.data, view->owner_key.end);
+    dl_command_end(view);
+    view->left = dl_chunk_send(view);
 }
 
 static void on_meta(uv_timer_t *timer)
@@ -367,6 +377,8 @@ bool dl_view_settled(const struct dl_view *view)
 {
     if (view->fenced)
         return true;
+    if (view->left)
+        return view->under_way == 0;
     return !view->republish && view->under_way == 0 && view->builder.commands == 0 && dl_engine_dirty(view->engine) == 0;
 }
 
