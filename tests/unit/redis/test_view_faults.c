@@ -218,6 +218,32 @@ START_TEST(test_fenced_after_flush)
 }
 END_TEST
 
+/* Who leaves takes its fence away, and nothing comes after that; a fence that is not its own stays. */
+START_TEST(test_leave)
+{
+    view_open(100);
+    votes(3, 3);
+    publish_all();
+    ck_assert_str_eq(look("GET cx:owner"), "100");
+    dl_view_leave(f.view);
+    ck_assert(!dl_view_settled(f.view));
+    votes(3, 4);
+    publish();
+    loop_for(&f.loop, 50);
+    ck_assert(dl_view_settled(f.view));
+    ck_assert_int_eq(number("EXISTS cx:owner"), 0);
+    view_close();
+
+    view_open(1); /* a smaller token, and no wait */
+    publish_all();
+    freeReplyObject(ask("SET cx:owner 101"));
+    dl_view_leave(f.view);
+    loop_for(&f.loop, 50);
+    ck_assert(dl_view_fenced(f.view));
+    ck_assert_str_eq(look("GET cx:owner"), "101");
+}
+END_TEST
+
 START_TEST(test_owner_unreadable)
 {
     freeReplyObject(ask("SET cx:owner nonsense"));
@@ -539,7 +565,7 @@ int main(void)
 {
     Suite *suite = suite_create("view_faults");
     static const TTest *const *tests[] = {
-        &test_flushall, &test_flushall_under_way, &test_flushall_in_republish, &test_killed, &test_stopped, &test_fenced, &test_fenced_after_flush,
+        &test_flushall, &test_flushall_under_way, &test_flushall_in_republish, &test_killed, &test_stopped, &test_fenced, &test_fenced_after_flush, &test_leave,
         &test_owner_unreadable, &test_no_memory, &test_no_replicas, &test_no_replicas_at_start, &test_no_permission, &test_wrong_type, &test_sweep, &test_sweep_pattern,
         &test_sweep_after_return, &test_quiet, &test_close, &test_random,
     };
