@@ -481,11 +481,6 @@ void dl_scorer_publish(struct dl_scorer *scorer, struct dl_view_status *status)
     }
 }
 
-bool dl_scorer_drained(const struct dl_scorer *scorer)
-{
-    return scorer->faulted || scorer->state != DL_SCORER_SCORING || dl_scoring_drained(scorer->scoring);
-}
-
 struct dl_scoring *dl_scorer_scoring(struct dl_scorer *scorer)
 {
     return scorer->scoring;

@@ -310,6 +310,11 @@ bool dl_scorer_unsaved(const struct dl_scorer *scorer)
            dl_engine_changes(dl_scoring_engine(scorer->scoring)) > 0;
 }
 
+bool dl_scorer_drained(const struct dl_scorer *scorer)
+{
+    return scorer->faulted || scorer->state != DL_SCORER_SCORING || dl_scoring_drained(scorer->scoring);
+}
+
 static enum dl_status add_record(struct dl_scorer *scorer, enum dl_status status)
 {
     const struct dl_record_pair pair = {.key = scorer->key.data, .key_bytes = scorer->key.bytes,
