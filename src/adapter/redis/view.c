@@ -123,9 +123,22 @@ static void take_dirty(struct dl_view *view)
     }
 }
 
+/* The process is ending and everything is written: whoever comes next need not wait until the owner's key expires. */
+static void release_owner(struct dl_view *view)
+{
+    if (!view->status.draining || view->released || view->quota > 0 || view->under_way > 0 || view->builder.commands > 0 ||
+        view->republish || dl_engine_dirty(view->engine) > 0)
+        return;
+    view->released = true;
+    dl_command_begin(view, "DEL");
+    dl_argument_add(view, view->owner_key.data, view->owner_key.end);
+    dl_key_plain(view, "instance:", view->options.instance);
+    dl_command_end(view);
+}
+
 void dl_view_pump(struct dl_view *view)
 {
-    if (!view->started || view->fenced || view->closing || !dl_redis_up(view->redis) ||
+    if (!view->started || view->fenced || view->closing || view->released || !dl_redis_up(view->redis) ||
         dl_view_now(view) < view->hold_until_ms)
         return;
     if (view->republish)
@@ -140,6 +153,7 @@ void dl_view_pump(struct dl_view *view)
     if (view->builder.stalled)
         return;
     dl_publish_changed_flush(view);
+    release_owner(view);
     /* Any answer tells what a heartbeat would. */
     if (view->builder.commands > 0 || (view->beat_due && view->under_way == 0))
         dl_chunk_send(view);
@@ -367,7 +381,8 @@ bool dl_view_settled(const struct dl_view *view)
 {
     if (view->fenced)
         return true;
-    return !view->republish && view->under_way == 0 && view->builder.commands == 0 && dl_engine_dirty(view->engine) == 0;
+    return !view->republish && view->under_way == 0 && view->builder.commands == 0 && dl_engine_dirty(view->engine) == 0 &&
+           (!view->status.draining || view->released);
 }
 
 bool dl_view_up(const struct dl_view *view)

@@ -129,6 +129,7 @@ struct dl_view {
 
     bool started;    /* dl_view_publish was called */
     bool closing;
+    bool released;   /* the owner's key is given up; nothing is written any more */
     bool fenced;
     uint64_t fenced_look_ms; /* when it is tried again whether the other has gone */
     bool republish;  /* Redis may hold anything: write all of it */
