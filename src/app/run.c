@@ -172,6 +172,7 @@ static void publish(struct daemon *daemon)
         .partitions = (int64_t)daemon->report.partition_count,
         .lag = dl_report_lag(&daemon->report),
         .draining = daemon->ingest == NULL,
+        .releases = daemon->ingest == NULL,
     };
     dl_view_publish(daemon->view, dl_wall_ms(), &status);
 }

@@ -79,7 +79,8 @@ struct dl_view_status { /* what goes to cx:meta and cx:instance:NAME besides the
     int64_t data_since_ms;
     const char *roles;
     int64_t partitions, lag;
-    bool draining;   /* the process is ending: only what has changed is written, then the owner's key is given up */
+    bool draining;   /* the process is ending: only what has changed is written */
+    bool releases;   /* then the owner's key is given up: whoever comes next need not wait for it to expire */
 };
 
 struct dl_view;

@@ -126,7 +126,7 @@ static void take_dirty(struct dl_view *view)
 /* The process is ending and everything is written: whoever comes next need not wait until the owner's key expires. */
 static void release_owner(struct dl_view *view)
 {
-    if (!view->status.draining || view->released || view->quota > 0 || view->under_way > 0 || view->builder.commands > 0 ||
+    if (!view->status.releases || view->released || view->quota > 0 || view->under_way > 0 || view->builder.commands > 0 ||
         view->republish || dl_engine_dirty(view->engine) > 0)
         return;
     view->released = true;
@@ -382,7 +382,7 @@ bool dl_view_settled(const struct dl_view *view)
     if (view->fenced)
         return true;
     return !view->republish && view->under_way == 0 && view->builder.commands == 0 && dl_engine_dirty(view->engine) == 0 &&
-           (!view->status.draining || view->released);
+           (!view->status.releases || view->released);
 }
 
 bool dl_view_up(const struct dl_view *view)
