@@ -21,7 +21,10 @@ def test_sigterm_drains_publishes_and_exits_0(broker, redis_server, topic, tmp_p
         daemon.start()
         daemon.wait_log(r"caught up.* events=100 ")
         assert daemon.stop() == 0
-        assert redis_server.client().hget("cx:{touchpoint:t}:1h", "nps_n") == "100"
+        client = redis_server.client()
+        assert client.hget("cx:{touchpoint:t}:1h", "nps_n") == "100"
+        # Whoever comes next need not wait, and nobody takes this one for alive.
+        assert client.get("cx:owner") is None and client.exists("cx:instance:test-1") == 0
 
 
 def test_a_second_sigterm_ends_at_once(broker, redis_server, topic, tmp_path):

@@ -189,6 +189,7 @@ void dl_view_leave(struct dl_view *view)
         return;
     dl_command_begin(view, "DEL");
     dl_argument_add(view, view->owner_key.data, view->owner_key.end);
+    dl_key_plain(view, "instance:", view->options.instance); /* nobody takes it for alive */
     dl_command_end(view);
     view->left = dl_chunk_send(view);
 }
