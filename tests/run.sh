@@ -57,7 +57,7 @@ end_to_end() { # preset, pytest arguments
     shift
     say "end-to-end tests, $preset"
     DELIGHTD=$PWD/build/$preset/delightd DELIGHT_LOAD=$PWD/build/release/delight-load DELIGHT_PRESET=$preset \
-        /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs -n $((jobs + 1)) --dist load --junitxml "$results/e2e-$preset.xml" tests/e2e "$@"
+        /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs -n $((jobs * 2)) --dist load --junitxml "$results/e2e-$preset.xml" tests/e2e "$@"
     ended "end-to-end tests, $preset" $? 1
 }
 
