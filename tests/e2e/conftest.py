@@ -1,6 +1,7 @@
 """Fixtures of the end-to-end tests; the parts themselves are in harness/."""
 
 import itertools
+import os
 import re
 
 import pytest
@@ -12,6 +13,27 @@ _numbers = itertools.count(1)
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "release_only: says nothing more under a sanitizer; run with the release build")
+
+
+# Files whose tests wait or count for long, the longest first.
+LENGTHY = ["test_exact", "test_exactly_once", "test_acl", "test_changes", "test_data_loss", "test_kafka_group", "test_kafka_transactions",
+           "test_kafka_source", "test_kafka"]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    """Deals the lengthy tests out to the workers: xdist gives each a stretch of the list at first, a quarter of its share long."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    rank = {name: number for number, name in enumerate(LENGTHY)}
+    long = sorted((item for item in items if item.path.stem in rank), key=lambda item: rank[item.path.stem])
+    short = [item for item in items if item.path.stem not in rank]
+    stretch = max(2, len(items) // workers // 4)
+    dealt = []
+    for worker in range(workers):
+        share = long[worker::workers]
+        fill = max(0, stretch - len(share))
+        dealt += share[:stretch] + short[:fill]
+        short = short[fill:] + share[stretch:]
+    items[:] = dealt + short
 
 
 @pytest.fixture(scope="session")

@@ -205,3 +205,20 @@ def test_published_scores_never_fall_back_when_the_scorer_is_killed(broker, redi
         heir.wait_log("caught up: publishing", timeout=60)
         owner.start()
         verify(mode, words)
+
+
+@pytest.mark.release_only
+def test_two_processes_of_one_name_end_with_one_of_them(broker, redis_server, new_topic, tmp_path):
+    """They fence each other: at the third time in a minute one says so, names the instance, and stops; nothing is counted twice."""
+    mode = KafkaMode(broker, redis_server, new_topic, windows=["24h"])
+    with ExitStack() as stack:
+        daemons = [stack.enter_context(Daemon(mode.config("twin"), tmp_path, name=f"daemon-{n}")) for n in range(2)]
+        words = traffic(daemons[0].config_path, 20000)
+        loader = stack.enter_context(Loader().start(tmp_path, *words, "--rate", "500"))
+        poll(lambda: [d for d in daemons if not d.running()], 60, "one of them to stop", [d.log_path for d in daemons])
+        stopped = next(d for d in daemons if not d.running())
+        assert stopped.wait() == 1
+        assert "another process runs under this instance name" in stopped.log() and "instance=twin" in stopped.log()
+        assert loader.wait(240) == 0, loader.log()
+        verify(mode, words)
+        assert not alarms(daemons)
