@@ -13,6 +13,7 @@ _numbers = itertools.count(1)
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "release_only: says nothing more under a sanitizer; run with the release build")
+    config.addinivalue_line("markers", "long: waits for a minute or so; run with DELIGHT_LONG=1")
 
 
 # Files whose tests wait or count for long, the longest first.
@@ -20,8 +21,13 @@ LENGTHY = ["test_exact", "test_exactly_once", "test_acl", "test_changes", "test_
            "test_kafka_source", "test_kafka"]  # fmt: skip
 
 
-def pytest_collection_modifyitems(items):
-    """Deals the lengthy tests out to the workers: xdist gives each a stretch of the list at first, a quarter of its share long."""
+def pytest_collection_modifyitems(config, items):
+    """Leaves the long tests out unless they are wanted, and deals the lengthy ones out to the workers: xdist gives each a stretch of
+    the list at first, a quarter of its share long."""
+    if not os.environ.get("DELIGHT_LONG"):
+        unwanted = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=unwanted)
+        items[:] = [item for item in items if item not in unwanted]
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     rank = {name: number for number, name in enumerate(LENGTHY)}
     long = sorted((item for item in items if item.path.stem in rank), key=lambda item: rank[item.path.stem])

@@ -145,6 +145,7 @@ def test_least_rights(guarded, redis, guarded_topic, tmp_path, split):
     assert not refusals(redis)
 
 
+@pytest.mark.long
 @pytest.mark.release_only
 def test_a_missing_right_is_told_and_heals(guarded, redis, guarded_topic, tmp_path):
     """All of them, one after the other: told by name, granted, until events are counted."""

@@ -8,6 +8,8 @@ from feedback import scores, survey, wait_score
 from harness import Daemon, Loader, merge
 from kafka_mode import KafkaMode
 
+pytestmark = pytest.mark.release_only
+
 ALARMS = "source chain|(is|are) lost|went back|deleted from a topic|cannot be read"
 HOUR, TWO_HOURS = b"P\x3c", b"P\x78"  # how keys of panes begin: the window in minutes
 
@@ -174,7 +176,7 @@ def test_another_catalogue(broker, redis_server, new_topic, tmp_path):
         assert found == {"touchpoint:desk": "9", "stage:check-in": "3", "journey:fly": "5"}
 
 
-@pytest.mark.parametrize("kill", [False, pytest.param(True, marks=pytest.mark.release_only)], ids=["stopped", "killed"])
+@pytest.mark.parametrize("kill", [False, pytest.param(True, marks=pytest.mark.long)], ids=["stopped", "killed"])
 def test_from_memory_mode_to_kafka_mode_and_back(broker, redis_server, new_topic, tmp_path, kill):
     """One group, one prefix. A memory mode that was killed leaves its fence, which lasts a minute."""
     mode = KafkaMode(broker, redis_server, new_topic, windows=["24h"])

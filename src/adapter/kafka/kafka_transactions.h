@@ -68,6 +68,7 @@ struct dl_transactions {
     unsigned attempt;
     rd_kafka_resp_err_t code; /* what the last step failed by */
     char reason[256];
+    char told[256]; /* the reason as the operator knows it */
 
     bool failed;           /* a record was not taken: the transaction must be aborted */
     bool explained;        /* code and reason say why */

@@ -12,9 +12,16 @@ static const int64_t settle_ms = 20;
 
 /* ---- Notes ---- */
 
+/* Once for each reason: one right may be missing behind another. What librdkafka adds of elapsed time is no other reason. */
 void dl_transactions_note_unwell(struct dl_transactions *transactions)
 {
-    if (!transactions->unwell)
+    const char *elapsed = strstr(transactions->reason, " (after ");
+    size_t bytes = elapsed ? (size_t)(elapsed - transactions->reason) : strlen(transactions->reason);
+    bool told = transactions->unwell && strncmp(transactions->reason, transactions->told, bytes) == 0 &&
+                transactions->told[bytes] == '\0';
+    memcpy(transactions->told, transactions->reason, bytes);
+    transactions->told[bytes] = '\0';
+    if (!told)
         dl_note(transactions->notes, DL_NOTE_WARNING, "a Kafka transaction does not come about; retrying",
                 DL_TEXT("client", transactions->name), DL_TEXT("reason", transactions->reason));
     transactions->unwell = true;

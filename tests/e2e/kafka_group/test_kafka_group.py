@@ -414,6 +414,7 @@ def test_nobody_there(tmp_path, verb):
         assert process.lines("end")[0][2] < 2500
 
 
+@pytest.mark.long
 def test_a_broker_that_stands_still_and_comes_back(broker, drive, new_topic):
     topic, tallies_topic = new_topic(partitions=1), new_topic(partitions=1)
     broker.produce(topic, numbered(10, 1))
@@ -438,6 +439,7 @@ def test_a_broker_that_stands_still_and_comes_back(broker, drive, new_topic):
         tallies.wait_line("position", 2, 2, timeout=60)
 
 
+@pytest.mark.long
 def test_a_broker_that_is_killed_and_comes_back(drive_with):
     with Broker(settings=SETTINGS, listeners={"CLIENT": "SASL_PLAINTEXT"}) as broker, ExitStack() as stack:
         drive = drive_with(broker)
