@@ -213,6 +213,8 @@ def test_rolling_upgrade_of_the_record_version_and_back(broker, redis_server, ne
         daemons = [stack.enter_context(Daemon(config(n, 1), tmp_path, name=f"daemon-{n}")) for n in range(2)]
         words = traffic(daemons[0].config_path, 9000)
         loader = stack.enter_context(Loader().start(tmp_path, *words, "--rate", "1000"))
+        for daemon in daemons:
+            daemon.wait_log("the group has assigned partitions", timeout=60)
         for version in (2, 1):
             for number, daemon in enumerate(daemons):
                 assert daemon.stop() == 0

@@ -222,6 +222,11 @@ static void take_answers(struct dl_kafka_topic *topic, const rd_kafka_topic_part
             continue;
         }
         int64_t low = answers->low->elems[i].offset, end = answers->end->elems[i].offset;
+        /* librdkafka 2.8 has reported success without an answer, after the process had stood still. */
+        if (low < 0 || end < 0) {
+            look_up_later(topic, p, RD_KAFKA_RESP_ERR__TIMED_OUT);
+            continue;
+        }
         int64_t hit = answers->hit ? answers->hit->elems[i].offset : low;
         if (hit < 0 && !topic->source->grouped) /* no record so young: the end that was asked before */
             hit = end;
