@@ -68,21 +68,31 @@ def dead_letters(broker, topic):
     return [(record.header("__delightd.errors.reason"), record) for record in broker.consume_all(topic)]
 
 
+def _as_of(value):
+    return int(value["as_of"]) if isinstance(value, dict) and "as_of" in value else 0
+
+
+def _without_as_of(value):
+    return {name: field for name, field in value.items() if name != "as_of"} if isinstance(value, dict) else value
+
+
 def wait_same(redis, before, timeout, what, logs=()):
     """Waits until a snapshot() equals an earlier one; a failure names the first keys that differ.
 
-    as_of is left out: it is the clock at which a hash was last written, and all of them are written again.
+    before: of snapshot(without=()). as_of is the clock at which a hash was last written: it may be later than before, not earlier.
     """
     now = {}
+    wanted = {key: _without_as_of(value) for key, value in before.items()}
 
     def same():
+        whole = snapshot(redis, without=())
         now.clear()
-        now.update(snapshot(redis))
-        return now == before
+        now.update({key: _without_as_of(value) for key, value in whole.items()})
+        return now == wanted and all(_as_of(value) >= _as_of(before[key]) for key, value in whole.items())
 
     try:
         poll(same, timeout, what, logs)
     except AssertionError as error:
-        differ = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+        differ = sorted(key for key in wanted.keys() | now.keys() if wanted.get(key) != now.get(key))
         first = "\n".join(f"{key}\n  was {before.get(key)}\n  is  {now.get(key)}" for key in differ[:5])
         raise AssertionError(f"{error}\n{len(differ)} keys differ: {differ[:40]}\n{first}") from None

@@ -332,7 +332,7 @@ int main(void)
 {
     Suite *suite = suite_create("time");
     TCase *parsing = tcase_create("RFC 3339");
-    tcase_set_timeout(parsing, 240);
+    tcase_set_timeout(parsing, 60);
     tcase_add_test(parsing, times);
     tcase_add_test(parsing, a_text_with_nul_inside_is_no_time);
     tcase_add_test(parsing, every_cut_text_is_refused);
