@@ -64,6 +64,9 @@ void dl_text_deinit(struct dl_text *text);
 void dl_text_clear(struct dl_text *text);
 void dl_text_add(struct dl_text *text, const char *data, size_t bytes);
 void dl_text_printf(struct dl_text *text, const char *format, ...) DL_PRINTF(2, 3);
+/* For a terminal: control characters, what turns the direction of writing and what is no UTF-8 become \n, \t, \r, \xHH or
+ * \u{HHHH}, a backslash is doubled. Any bytes. */
+void dl_text_add_printable(struct dl_text *text, const char *data, size_t bytes);
 /* Quoted and escaped; bytes must be UTF-8. */
 void dl_text_add_json_string(struct dl_text *text, const char *data, size_t bytes);
 

@@ -71,6 +71,31 @@ START_TEST(test_strings_are_escaped)
 }
 END_TEST
 
+START_TEST(test_a_terminal_is_safe_from_any_bytes)
+{
+    static const struct {
+        const char *given;
+        size_t bytes;
+        const char *printed;
+    } rows[] = {
+        {"plain \xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80 \"'", 18, "plain \xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80 \"'"},
+        {"a\nb\tc\rd\\", 8, "a\\nb\\tc\\rd\\\\"},
+        {"\x1b[31m\0\x7f", 7, "\\x1B[31m\\x00\\x7F"},
+        {"\xc2\x9b\xc2\xa0", 4, "\\u{009B}\xc2\xa0"}, /* CSI as one character; beside it, a space */
+        {"\xe2\x80\xae\xe2\x81\xa6\xef\xbb\xbf", 9, "\\u{202E}\\u{2066}\\u{FEFF}"},
+        {"\xff\xc3", 2, "\\xFF\\xC3"},
+        {"\xed\xa0\x80", 3, "\\xED\\xA0\\x80"},
+        {"", 0, ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        dl_text_clear(&text);
+        dl_text_printf(&text, ">");
+        dl_text_add_printable(&text, rows[i].given, rows[i].bytes);
+        ck_assert_msg(strcmp(text.data + 1, rows[i].printed) == 0, "row %zu: %s", i, text.data);
+    }
+}
+END_TEST
+
 START_TEST(test_scores)
 {
     struct dl_counts counts = {{0}};
@@ -195,6 +220,7 @@ int main(void)
     tcase_add_test(tcase, test_text_grows);
     tcase_add_test(tcase, test_text_remembers_failure);
     tcase_add_test(tcase, test_strings_are_escaped);
+    tcase_add_test(tcase, test_a_terminal_is_safe_from_any_bytes);
     tcase_add_test(tcase, test_scores);
     tcase_add_test(tcase, test_trend);
     suite_add_tcase(suite, tcase);
