@@ -1,0 +1,37 @@
+/* The commands and their options, as rows: --help and the parsing of a command
+ * line are made from them. */
+#pragma once
+
+#include "commands.h"
+
+#include <getopt.h>
+#include <stdbool.h>
+
+/* Of options without a letter of their own on the command line. */
+enum dl_long_option {
+    DL_OPT_SET = 256, DL_OPT_CONNECT, DL_OPT_WINDOWS, DL_OPT_AS_OF, DL_OPT_FORMAT, DL_OPT_STRICT,
+    DL_OPT_CREATE, DL_OPT_CHECK, DL_OPT_PARTITIONS, DL_OPT_REPLICATION,
+    DL_OPT_SHOW, DL_OPT_RESEND, DL_OPT_DRY_RUN, DL_OPT_REASON, DL_OPT_SINCE, DL_OPT_FROM, DL_OPT_TO, DL_OPT_ONLY,
+};
+
+struct dl_command {
+    const char *name;
+    int (*call)(const struct dl_arguments *arguments);
+    const char *options; /* the tags of those it takes */
+    bool needs_config;
+    const char *input;   /* what its one argument is; NULL: it takes none */
+    bool needs_input;
+    const char *usage, *help;
+};
+
+struct dl_option {
+    char tag; /* in dl_command.options */
+    struct option option;
+};
+
+/* Ended by a row without a name. */
+extern const struct dl_command dl_commands[];
+/* Ended by a row whose tag is '\0'. */
+extern const struct dl_option dl_command_options[];
+
+bool dl_command_takes(const struct dl_command *command, const struct dl_option *option);
