@@ -47,6 +47,15 @@ const struct dl_command dl_commands[] = {
      "                     --from beginning, from the first\n"
      "  --to PLACES        up to there, that one not included\n"
      "  --only PLACES      just these\n" SET_HELP},
+    {"get", dl_command_get, "csWf", false, "SUBJECT", true,
+     "delightd get SUBJECT [--window W] [-c FILE] [--format table|json] [--set A.B=VALUE]…",
+     "Prints the scores of one subject from Redis, each with unit and meaning. Exit status 1: it has no\n"
+     "data, or Redis does not answer.\n\n"
+     "  SUBJECT            all, journey:J, 'journey:J|stage=S', stage:S, touchpoint:T, feature:F,\n"
+     "                     each also with '|SEGMENT=VALUE'\n"
+     "  --window W         only this one of the configured windows, as 1h\n"
+     "  -c, --config FILE  where Redis is; default: /etc/delightd/delightd.yaml\n"
+     "  --format FORMAT    table (default) or json\n" SET_HELP},
     {"score", dl_command_score, "cswafS", false, "FILE", false,
      "delightd score [FILE|-] [-c FILE] [--windows 1h,90d] [--as-of TIME] [--format table|json] [--strict]",
      "Scores events from newline-delimited JSON with the service's own engine; no Kafka, no Redis.\n"
@@ -81,6 +90,7 @@ const struct dl_option dl_command_options[] = {
     {'F', {"from", required_argument, NULL, DL_OPT_FROM}},
     {'T', {"to", required_argument, NULL, DL_OPT_TO}},
     {'O', {"only", required_argument, NULL, DL_OPT_ONLY}},
+    {'W', {"window", required_argument, NULL, DL_OPT_WINDOW}},
     {'\0', {NULL, 0, NULL, 0}},
 };
 

@@ -23,9 +23,11 @@ struct dl_arguments {
     const char **sets;            /* --set a.b=c, in order */
     size_t set_count;
     int connect;                  /* check --connect */
-    const char *input;            /* score: FILE or "-"; NULL: not given */
+    const char *input;            /* score: FILE or "-"; get: SUBJECT; NULL: not given */
     const char *windows, *as_of;  /* score; NULL: not given */
-    int json, strict;             /* score */
+    int json;                     /* score, get, --format */
+    int strict;                   /* score */
+    const char *window;           /* get, top; NULL: not given */
     int create, check;            /* topics */
     int partitions, replication;  /* topics: 0, -1: the broker's defaults */
     int show;                     /* deadletter: how many; 0: not asked for */
@@ -40,10 +42,13 @@ bool dl_argument_time(const char *text, int64_t *time_ms);
 /* The configuration that the command line names, as a service needs it (dl_config_require_service); NULL: what is
  * wrong is printed, and *exit_status is the one to end with. */
 struct dl_config *dl_argument_config(const struct dl_arguments *arguments, int *exit_status);
+/* The same where only redis.* is needed, and what is published; without -c, /etc/delightd/delightd.yaml if it is there. */
+struct dl_config *dl_argument_config_of_redis(const struct dl_arguments *arguments, int *exit_status);
 
 int dl_command_run(const struct dl_arguments *arguments);
 int dl_command_check(const struct dl_arguments *arguments);
 int dl_command_config(const struct dl_arguments *arguments);
 int dl_command_score(const struct dl_arguments *arguments);
+int dl_command_get(const struct dl_arguments *arguments);
 int dl_command_deadletter(const struct dl_arguments *arguments);
 int dl_command_topics(const struct dl_arguments *arguments);

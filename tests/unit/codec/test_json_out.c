@@ -207,6 +207,28 @@ START_TEST(test_trend)
     ck_assert_ptr_nonnull(strstr(text.data, ",33.3333],\"n\":[-1,0,"));
     ck_assert_double_eq(json_real_value(value_at(trend, "nps", 50)), -100.0);
     json_decref(trend);
+
+    struct dl_trend_halves halves[2];
+    dl_json_trend_halves(text.data, text.bytes, measures, 2, halves);
+    ck_assert(!halves[0].known);
+    ck_assert(!halves[1].known); /* of the earlier half nothing but a retraction */
+    static const char given[] = "{\"nps\":{\"value\":[10.0000,null,40.0000],\"n\":[1,0,2]},\"csat\":{\"value\":3,\"n\":[]}}";
+    char moved[2000];
+    int length = snprintf(moved, sizeof moved, "{\"nps\":{\"value\":[10.0000,40.0000");
+    for (int pane = 2; pane < DL_PANES; pane++)
+        length += snprintf(moved + length, sizeof moved - (size_t)length, ",%s", pane == 59 ? "-5.0000" : "null");
+    length += snprintf(moved + length, sizeof moved - (size_t)length, "],\"n\":[1,2");
+    for (int pane = 2; pane < DL_PANES; pane++)
+        length += snprintf(moved + length, sizeof moved - (size_t)length, ",%d", pane == 59);
+    length += snprintf(moved + length, sizeof moved - (size_t)length, "]}}");
+    dl_json_trend_halves(moved, (size_t)length, measures, 2, halves);
+    ck_assert(halves[1].known && !halves[0].known);
+    ck_assert_double_eq(halves[1].earlier, 30.0);
+    ck_assert_double_eq(halves[1].later, -5.0);
+    dl_json_trend_halves(given, sizeof given - 1, measures, 2, halves);
+    ck_assert(!halves[0].known && !halves[1].known); /* not 60 panes */
+    dl_json_trend_halves("[", 1, measures, 2, halves);
+    ck_assert(!halves[0].known && !halves[1].known);
     dl_batch_destroy(batch);
     dl_engine_destroy(engine);
 }
