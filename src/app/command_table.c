@@ -56,6 +56,19 @@ const struct dl_command dl_commands[] = {
      "  --window W         only this one of the configured windows, as 1h\n"
      "  -c, --config FILE  where Redis is; default: /etc/delightd/delightd.yaml\n"
      "  --format FORMAT    table (default) or json\n" SET_HELP},
+    {"top", dl_command_top, "csWKgxln", false, NULL, false,
+     "delightd top [-c FILE] [--once] [--kind KIND] [--window W] [--segment SEGMENT=VALUE] [--sort FIELD] [--filter TEXT] "
+     "[--set A.B=VALUE]…",
+     "A live table of the scores in Redis. Keys: k kind, w window, g segment, < > the column that orders,\n"
+     "r the other way round, / filter, ? help, q quit.\n\n"
+     "  -c, --config FILE  where Redis is; default: /etc/delightd/delightd.yaml\n"
+     "  --once             prints it once and ends, as it does where there is no terminal: every subject, the\n"
+     "                     values as they are in Redis. Exit status 1: no data, or Redis does not answer\n"
+     "  --kind KIND        touchpoint (default), journey, journey_stage, stage, feature\n"
+     "  --window W         one of the configured windows, as 1h; default: the first\n"
+     "  --segment S=V      of this segment, as tier=vip\n"
+     "  --sort FIELD       by this column, the highest first, or by name; +FIELD: the lowest first\n"
+     "  --filter TEXT      names with this in them\n" SET_HELP},
     {"score", dl_command_score, "cswafS", false, "FILE", false,
      "delightd score [FILE|-] [-c FILE] [--windows 1h,90d] [--as-of TIME] [--format table|json] [--strict]",
      "Scores events from newline-delimited JSON with the service's own engine; no Kafka, no Redis.\n"
@@ -91,6 +104,11 @@ const struct dl_option dl_command_options[] = {
     {'T', {"to", required_argument, NULL, DL_OPT_TO}},
     {'O', {"only", required_argument, NULL, DL_OPT_ONLY}},
     {'W', {"window", required_argument, NULL, DL_OPT_WINDOW}},
+    {'K', {"kind", required_argument, NULL, DL_OPT_KIND}},
+    {'g', {"segment", required_argument, NULL, DL_OPT_SEGMENT}},
+    {'x', {"sort", required_argument, NULL, DL_OPT_SORT}},
+    {'l', {"filter", required_argument, NULL, DL_OPT_FILTER}},
+    {'n', {"once", no_argument, NULL, DL_OPT_ONCE}},
     {'\0', {NULL, 0, NULL, 0}},
 };
 

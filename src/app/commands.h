@@ -28,6 +28,8 @@ struct dl_arguments {
     int json;                     /* score, get, --format */
     int strict;                   /* score */
     const char *window;           /* get, top; NULL: not given */
+    const char *kind, *segment, *sort, *filter; /* top; NULL: not given */
+    int once;                     /* top */
     int create, check;            /* topics */
     int partitions, replication;  /* topics: 0, -1: the broker's defaults */
     int show;                     /* deadletter: how many; 0: not asked for */
@@ -49,6 +51,7 @@ int dl_command_run(const struct dl_arguments *arguments);
 int dl_command_check(const struct dl_arguments *arguments);
 int dl_command_config(const struct dl_arguments *arguments);
 int dl_command_score(const struct dl_arguments *arguments);
+int dl_command_top(const struct dl_arguments *arguments);
 int dl_command_get(const struct dl_arguments *arguments);
 int dl_command_deadletter(const struct dl_arguments *arguments);
 int dl_command_topics(const struct dl_arguments *arguments);

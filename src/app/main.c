@@ -134,6 +134,11 @@ static int take_option(const struct dl_command *command, int option, int argc, c
     case DL_OPT_TO: arguments->to = optarg; return -1;
     case DL_OPT_ONLY: arguments->only = optarg; return -1;
     case DL_OPT_WINDOW: arguments->window = optarg; return -1;
+    case DL_OPT_KIND: arguments->kind = optarg; return -1;
+    case DL_OPT_SEGMENT: arguments->segment = optarg; return -1;
+    case DL_OPT_SORT: arguments->sort = optarg; return -1;
+    case DL_OPT_FILTER: arguments->filter = optarg; return -1;
+    case DL_OPT_ONCE: arguments->once = 1; return -1;
     case DL_OPT_FORMAT:
         arguments->json = strcmp(optarg, "json") == 0;
         if (!arguments->json && strcmp(optarg, "table") != 0)

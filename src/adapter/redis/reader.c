@@ -385,6 +385,11 @@ bool dl_reader_up(const struct dl_reader *reader)
     return dl_redis_up(reader->redis);
 }
 
+bool dl_reader_idle(const struct dl_reader *reader)
+{
+    return reader->asked == 0;
+}
+
 const char *dl_reader_refused(const struct dl_reader *reader)
 {
     return *reader->refused ? reader->refused : NULL;

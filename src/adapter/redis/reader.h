@@ -50,6 +50,7 @@ DL_MUST_USE enum dl_status dl_reader_open(struct dl_reader **reader, uv_loop_t *
                                           const struct dl_reader_callbacks *callbacks);
 void dl_reader_close(struct dl_reader *reader); /* frees itself; no callbacks from now on */
 bool dl_reader_up(const struct dl_reader *reader);
+bool dl_reader_idle(const struct dl_reader *reader); /* nothing is asked */
 /* What Redis said the last time it refused something, NULL: it has not. */
 const char *dl_reader_refused(const struct dl_reader *reader);
 
