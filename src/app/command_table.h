@@ -1,11 +1,12 @@
-/* The commands and their options, as rows: --help and the parsing of a command
- * line are made from them. */
+/* The commands and their options, as rows: --help, the parsing of a command line
+ * and the shell's completion are made from them. */
 #pragma once
 
 #include "commands.h"
 
 #include <getopt.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 /* Of options without a letter of their own on the command line. */
 enum dl_long_option {
@@ -25,9 +26,15 @@ struct dl_command {
     const char *usage, *help;
 };
 
+/* What an option's value, or a command's argument, can be; for completion. */
+enum dl_values { DL_VALUES_NONE, DL_VALUES_ANY, DL_VALUES_FILE, DL_VALUES_SETTING, DL_VALUES_REASONS, DL_VALUES_COLUMN,
+                 DL_VALUES_WORDS };
+
 struct dl_option {
     char tag; /* in dl_command.options */
     struct option option;
+    enum dl_values values;
+    const char *words; /* of DL_VALUES_WORDS, with blanks between them */
 };
 
 /* Ended by a row without a name. */
@@ -36,3 +43,6 @@ extern const struct dl_command dl_commands[];
 extern const struct dl_option dl_command_options[];
 
 bool dl_command_takes(const struct dl_command *command, const struct dl_option *option);
+
+/* A script that completes delightd's command line in Bash. */
+void dl_completion_print(FILE *out);

@@ -51,7 +51,7 @@ static const struct dl_command *find_command(const char *name)
     return NULL;
 }
 
-/* What can be asked for besides a command. The last three make the documentation. */
+/* What can be asked for besides a command. From the third on they make the documentation and the shell's completion. */
 static const struct {
     const char *name;
     void (*print)(FILE *out);
@@ -61,6 +61,7 @@ static const struct {
     {"fields-markdown", dl_fields_print_markdown},
     {"options-markdown", dl_config_print_markdown},
     {"options-man", dl_config_print_man},
+    {"completion-bash", dl_completion_print},
 };
 
 static int help(int argc, char **argv)
