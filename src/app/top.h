@@ -1,5 +1,5 @@
-/* The inside of `delightd top`: top.c (the command, keys, loop), top_data.c
- * (what is read, and when), top_draw.c (the picture). Loop thread only. */
+/* The inside of `delightd top`: top.c (the command, its loop), top_keys.c,
+ * top_data.c (what is read, and when), top_draw.c (the picture). Loop thread only. */
 #pragma once
 
 #include "commands.h"
@@ -76,6 +76,13 @@ void dl_top_on_settled(void *context, bool whole);
 void dl_top_data_deinit(struct dl_top *top);
 /* "|tier=vip" or "". */
 const char *dl_top_segment(const struct dl_top *top);
+
+/* ---- top_keys.c ---- */
+
+/* false: it ends. */
+bool dl_top_take_key(struct dl_top *top, int key);
+/* The selected row is one that there is, and on the page. */
+void dl_top_keep_visible(struct dl_top *top);
 
 /* ---- top_draw.c ---- */
 

@@ -7,6 +7,9 @@ import pytest
 from harness import run_delightd
 
 
+pytestmark = pytest.mark.release_only  # of strings and tables
+
+
 @pytest.fixture(scope="module")
 def script(tmp_path_factory):
     path = tmp_path_factory.mktemp("completion") / "delightd"

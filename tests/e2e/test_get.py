@@ -2,8 +2,9 @@
 
 import json
 
+import pytest
 from feedback import scores, survey, wait_score
-from harness import Daemon, config_for, free_port, poll, run_delightd
+from harness import Daemon, config_for, free_port, run_delightd
 
 
 def get(*arguments, expect=0):
@@ -66,5 +67,9 @@ def test_a_window_without_data_and_wrong_words(redis_server):
     for words, sentence in wrong.items():
         assert sentence in get(*words, *url, expect=64).stderr
     assert "where is Redis?" in get("all", "--set", "windows=[1h]", expect=78).stderr
+
+
+@pytest.mark.release_only
+def test_nobody_there():
     away = get("all", "--set", f"redis.url=redis://127.0.0.1:{free_port()}/0", expect=1)
     assert "redis is away" in away.stderr and "does not answer" in away.stderr

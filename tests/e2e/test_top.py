@@ -3,9 +3,12 @@
 import json
 import re
 
+import pytest
+import yaml
 from feedback import now_ms, scores, survey, wait_score
-from harness import Daemon, Terminal, config_for, free_port, run_delightd
+from harness import Daemon, RedisServer, Terminal, config_for, free_port, run_delightd
 from harness.daemon import program
+from harness.polling import REPOSITORY
 
 BINARY = program("delightd", "DELIGHTD")
 
@@ -181,6 +184,25 @@ def test_a_redis_that_goes_and_comes(redis_server):
         terminal.wait(lambda lines: "!" not in lines[0] and names(lines) == ["new"], "what is written then")
 
 
+def test_the_rights_of_the_readme_are_enough(tmp_path):
+    readme = (REPOSITORY / "README.md").read_text()
+    rights = " ".join(re.search(r"with a user of its own for dashboards: `(.*?)`", readme, re.DOTALL).group(1).split())
+    with RedisServer(users=[f"viewer on >secret {rights}"]) as redis:
+        data = three(redis)
+        path = tmp_path / "viewer.yaml"
+        path.write_text(yaml.safe_dump({"redis": {"url": redis.url(3, "viewer", "secret")}, "windows": ["5m"], "rank": {"measures": ["nps"]}}))
+        for key in data.client.keys():
+            data.client.move(key, 3)
+        assert "-20.0000" in run_delightd("get", "touchpoint:desk", "-c", path).stdout
+        assert "similar: touchpoint:desk" in run_delightd("get", "touchpoint:dsek", "-c", path).stderr
+        with Terminal([BINARY, "top", "-c", path]) as terminal:
+            terminal.wait(lambda lines: "▼!" in "".join(lines), "arrows")
+            terminal.keys("g")
+            terminal.wait(lambda lines: "tier=vip" in lines[0] and names(lines) == ["all", "desk"], "the segment")
+        denied = data.client.acl_log()
+        assert denied == [], denied
+
+
 def test_once_is_for_scripts(redis_server):
     data = three(redis_server)
     done = run_delightd("top", *data.options)  # no terminal: once
@@ -219,5 +241,9 @@ def test_wrong_words(redis_server):
     for words, sentence in wrong.items():
         done = run_delightd("top", *words, *url)
         assert done.returncode == 64 and sentence in done.stderr, done.stderr
+
+
+@pytest.mark.release_only
+def test_nobody_there():
     away = run_delightd("top", "--set", f"redis.url=redis://127.0.0.1:{free_port()}/0")
     assert away.returncode == 1 and "redis is away" in away.stderr
