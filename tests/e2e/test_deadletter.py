@@ -5,19 +5,24 @@ import signal
 
 import pytest
 import yaml
-from feedback import dead_letters, now_ms, survey, text, wait_score
+from feedback import dead_letters, now_ms, scores, survey, text, wait_score
 from harness import Daemon, Process, Record, config_for, free_port, merge, poll, run_delightd
 from harness.daemon import program
+from kafka_mode import KafkaMode
 
 
 class Topics:
-    """An input topic and its dead-letter topic, and the command over them."""
+    """An input topic and its dead-letter topic, and the command over them. whole: with those of kafka mode, for a daemon."""
 
-    def __init__(self, broker, redis, new_topic, tmp_path, **extra):
-        self.broker, self.redis, self.path = broker, redis, tmp_path / "command.yaml"
-        self.source, self.dead = new_topic(partitions=2, name="in"), new_topic(partitions=2, name="dead")
-        sections = {"kafka": {"dead_letter_topic": self.dead}, "windows": ["1h"]}
-        self.config = config_for(broker, redis, self.source, **merge(sections, extra))
+    def __init__(self, broker, redis, new_topic, tmp_path, whole=False, **extra):
+        self.broker, self.path = broker, tmp_path / "command.yaml"
+        if whole:
+            mode = KafkaMode(broker, redis, new_topic, partitions=2, **extra)
+            self.source, self.dead, self.config = mode.source, mode.dead, mode.config()
+        else:
+            self.source, self.dead = new_topic(partitions=2, name="in"), new_topic(partitions=2, name="dead")
+            sections = {"kafka": {"dead_letter_topic": self.dead}, "windows": ["1h"], "durability": "kafka"}
+            self.config = config_for(broker, redis, self.source, **merge(sections, extra))
         self.path.write_text(yaml.safe_dump(self.config))
 
     def run(self, *arguments, expect=0):
@@ -50,7 +55,7 @@ def next_places(done):
 
 def test_letters_are_counted_shown_and_sent_again_once_after_a_fix(broker, redis_server, new_topic, tmp_path):
     catalogue = {"journeys": [{"name": "buy", "stages": [{"name": "pay", "touchpoints": ["till"]}]}], "unknown_touchpoint": "deadletter"}
-    topics = Topics(broker, redis_server, new_topic, tmp_path, catalogue=catalogue, clock="event")
+    topics = Topics(broker, redis_server, new_topic, tmp_path, whole=True, catalogue=catalogue, windows=["1h"])
     happened_ms = now_ms() - 600_000
     with Daemon(topics.config, tmp_path) as daemon:
         lost = [
@@ -72,10 +77,9 @@ def test_letters_are_counted_shown_and_sent_again_once_after_a_fix(broker, redis
 
         # The fix: the catalogue knows the touchpoint.
         catalogue["journeys"][0]["stages"][0]["touchpoints"].append("kiosk")
-        daemon.stop()
+        assert daemon.stop() == 0
         daemon.write_config(topics.config)
         daemon.start()
-        wait_score(daemon, redis_server, "touchpoint:till", "nps_n", 1)
         choice = ["--resend", "--from", "beginning", "--reason", "unknown_touchpoint"]
         dry = topics.run(*choice, "--dry-run")
         assert dry.stdout.count(f"would go to {topics.source} partition") == 2
@@ -83,6 +87,7 @@ def test_letters_are_counted_shown_and_sent_again_once_after_a_fix(broker, redis
         sent = topics.run(*choice)
         assert reasons(sent) == {"unknown_touchpoint": (2, 0)} and "2 of 2 dead letters sent" in sent.stdout
         wait_score(daemon, redis_server, "touchpoint:kiosk", "nps_n", 2)
+        assert scores(redis_server, "all")["events"] == "3"
 
         again = {record.key: record for record in broker.consume_all(topics.source) if record.header("__delightd.resent.from")}
         assert set(again) == {b"k1", b"k2"}
@@ -197,6 +202,12 @@ def test_wrong_words(broker, redis_server, new_topic, tmp_path):
     }
     for words, sentence in wrong.items():
         assert sentence in topics.run(*words, expect=64).stderr
+    # In memory mode the next start would count what is sent and what is there.
+    topics.path.write_text(yaml.safe_dump(merge(topics.config, {"durability": "memory"})))
+    resend = ["--resend", "--from", "beginning"]
+    assert "a restart is enough" in topics.run(*resend, expect=64).stderr
+    topics.run(*resend, "--dry-run")
+    topics.run(*resend, "--anyway")
     topics.path.write_text(yaml.safe_dump(merge(topics.config, {"kafka": {"dead_letter_topic": ""}})))
     assert "is empty" in topics.run(expect=78).stderr
     topics.path.write_text(yaml.safe_dump(merge(topics.config, {"kafka": {"dead_letter_topic": "never-made"}})))
