@@ -7,5 +7,8 @@
 bool dl_terminal_known(void)
 {
     int found = 0;
-    return setupterm(NULL, STDOUT_FILENO, &found) != ERR && found == 1;
+    if (setupterm(NULL, STDOUT_FILENO, &found) == ERR || found != 1)
+        return false;
+    (void)del_curterm(cur_term); /* newterm reads it again */
+    return true;
 }
