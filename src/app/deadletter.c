@@ -299,7 +299,9 @@ static int look_at_topics(struct dl_letters *letters)
     }
     letters->partition_count = letters->topics[sources].partitions;
     if (letters->partition_count < 0) {
-        fprintf(stderr, "delightd deadletter: topic %s: %s\n", config->kafka.dead_letter_topic, letters->topics[sources].fault);
+        /* What a user may not describe is left out of the list of topics. */
+        fprintf(stderr, "delightd deadletter: topic %s: does not exist, or this user may not see it\n",
+                config->kafka.dead_letter_topic);
         return DL_EXIT_FAILED;
     }
     letters->next = calloc((size_t)letters->partition_count + 1, sizeof *letters->next);

@@ -146,7 +146,7 @@ static void take_letter(void *context, const struct dl_kafka_record *record, con
     char from[512];
     struct dl_kafka_header headers[DL_KAFKA_HEADERS_MAX + DL_KAFKA_ERROR_HEADERS + 1];
     if (topic == NULL || topic->partitions < 0) {
-        refuse(resend, record, row, topic == NULL ? "its topic is not one of kafka.topics" : "its topic is not there");
+        refuse(resend, record, row, topic == NULL ? "its topic is not one of kafka.topics" : "its topic does not exist, or this user may not see it");
         return;
     }
     if (letter->cut) {

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "kafka.h"
 #include "redis.h"
+#include "terminal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,8 +31,9 @@ static void print_help(void)
 
 static void print_version(void)
 {
-    printf("delightd %s\nlibrdkafka %s, %s, libuv %s, jansson %s, libyaml %s\n", DELIGHT_VERSION, dl_kafka_version(),
-           dl_redis_library_versions(), uv_version_string(), jansson_version_str(), yaml_get_version_string());
+    printf("delightd %s\nlibrdkafka %s, %s, libuv %s, jansson %s, libyaml %s, %s\n", DELIGHT_VERSION, dl_kafka_version(),
+           dl_redis_library_versions(), uv_version_string(), jansson_version_str(), yaml_get_version_string(),
+           dl_terminal_library_version());
 }
 
 static void print_command_help(const struct dl_command *command)

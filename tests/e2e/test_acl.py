@@ -4,7 +4,7 @@ import re
 
 import pytest
 import yaml
-from harness import Broker, Daemon, Loader, RedisServer, run_delightd
+from harness import Broker, Daemon, Loader, Record, RedisServer, run_delightd
 from kafka_mode import KafkaMode
 from test_exactly_once import traffic, verify
 
@@ -195,3 +195,27 @@ def test_topics_made_and_checked_with_least_rights(guarded, redis, guarded_topic
     assert f"{mode.state}: its settings cannot be read" in topics("--check", 1).stdout
     guarded.disallow(ALICE, "Describe", "Create", topic=mode.state)
     assert f"{mode.state}: does not exist, or this user may not see it" in topics("--check", 1).stdout
+
+
+@pytest.mark.release_only
+def test_dead_letters_read_and_sent_again_with_least_rights(guarded, redis, guarded_topic, tmp_path):
+    mode = Guarded(guarded, redis, guarded_topic, tmp_path)
+    path = tmp_path / "deadletter.yaml"
+    path.write_text(yaml.safe_dump(mode.guarded("one")))
+    errors = {"topic": mode.source, "partition": "0", "offset": "0", "timestamp": "1700000000000", "reason": "not_json", "detail": ""}
+    guarded.produce(mode.dead, [Record(b"x", headers=[(f"__delightd.errors.{name}", text) for name, text in errors.items()])])
+
+    def deadletter(*arguments, expect=0):
+        done = run_delightd("deadletter", "-c", path, *arguments)
+        assert done.returncode == expect, done.stdout + done.stderr
+        return done
+
+    assert f"topic {mode.dead}: does not exist, or this user may not see it" in deadletter(expect=1).stderr
+    allow(guarded, [("Read", {"topic": mode.dead}), ("Describe", {"topic": mode.source})])
+    assert "1 dead letters" in deadletter().stdout
+    resend = ["--resend", "--from", "beginning"]
+    refused = deadletter(*resend, expect=1)
+    assert "(grant Write on the topic)" in refused.stderr and "not sent: --only " in refused.stdout, refused.stdout + refused.stderr
+    allow(guarded, [("Write", {"topic": mode.source})])
+    assert "1 of 1 dead letters sent" in deadletter(*resend).stdout
+    assert [record.value for record in guarded.consume_all(mode.source)] == [b"x"]

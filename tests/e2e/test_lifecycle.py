@@ -134,10 +134,10 @@ def test_config_hides_secrets_and_set_overrides(tmp_path, redis_server):
 
 def test_version_and_help_name_what_there_is():
     version = run_delightd("--version").stdout
-    for library in ("delightd ", "librdkafka ", "hiredis ", "libuv ", "jansson ", "libyaml ", "OpenSSL "):
+    for library in ("delightd ", "librdkafka ", "hiredis ", "libuv ", "jansson ", "libyaml ", "OpenSSL ", "ncurses "):
         assert library in version
     help_text = run_delightd("--help").stdout
-    for command in ("run", "check", "config", "score"):
+    for command in ("run", "check", "config", "topics", "deadletter", "get", "top", "score"):
         assert f"delightd {command}" in help_text
     fields = run_delightd("help", "fields").stdout
     assert "nps_low" in fields and "kano_significant" in fields

@@ -29,10 +29,20 @@ static bool is_alone(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP;
 }
 
+/* What a record failed by. Without Write on any topic Kafka refuses the producer as a whole, before a topic is named. */
+static void describe(rd_kafka_t *client, rd_kafka_resp_err_t code, char *out, size_t out_size)
+{
+    char fatal[DL_KAFKA_ERROR_SIZE] = "";
+    if (code == RD_KAFKA_RESP_ERR__FATAL)
+        code = rd_kafka_fatal_error(client, fatal, sizeof fatal);
+    bool refused = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    (void)snprintf(out, out_size, "%s%s", *fatal ? fatal : rd_kafka_err2str(code), refused ? " (grant Write on the topic)" : "");
+}
+
 static void on_report(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
 {
-    (void)client;
     struct dl_kafka_resender *resender = opaque;
+    char reason[DL_KAFKA_ERROR_SIZE + 64];
     enum dl_kafka_resent how = DL_KAFKA_RESENT;
     resender->outstanding--;
     resender->outstanding_bytes -= message->len;
@@ -41,8 +51,9 @@ static void on_report(rd_kafka_t *client, const rd_kafka_message_t *message, voi
     else
         how = rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED ? DL_KAFKA_MAYBE_RESENT
                                                                                          : DL_KAFKA_NOT_RESENT;
-    resender->on_resent(resender->context, (size_t)(uintptr_t)message->_private, how,
-                        message->err ? rd_kafka_err2str(message->err) : NULL, is_alone(message->err));
+    describe(client, message->err, reason, sizeof reason);
+    resender->on_resent(resender->context, (size_t)(uintptr_t)message->_private, how, message->err ? reason : NULL,
+                        is_alone(message->err));
 }
 
 static enum dl_status configure(struct dl_kafka_resender *resender, const struct dl_kafka_options *options, int timeout_ms,
@@ -135,7 +146,9 @@ enum dl_status dl_kafka_resender_send(struct dl_kafka_resender *resender, const 
     rd_kafka_headers_destroy(headers);
     if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         return DL_FULL;
-    resender->on_resent(resender->context, resend->number, DL_KAFKA_NOT_RESENT, rd_kafka_err2str(code), is_alone(code));
+    char reason[DL_KAFKA_ERROR_SIZE + 64];
+    describe(resender->client, code, reason, sizeof reason);
+    resender->on_resent(resender->context, resend->number, DL_KAFKA_NOT_RESENT, reason, is_alone(code));
     return DL_OK;
 }
 

@@ -20,6 +20,11 @@ struct dl_terminal {
     bool unicode, colours;
 };
 
+const char *dl_terminal_library_version(void)
+{
+    return curses_version();
+}
+
 /* ---- Life ---- */
 
 static void choose_colours(struct dl_terminal *terminal)

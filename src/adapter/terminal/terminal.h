@@ -21,6 +21,8 @@ enum dl_terminal_key {
 
 struct dl_terminal;
 
+const char *dl_terminal_library_version(void); /* "ncurses 6.4.20221231" */
+
 /* Standard input and output. Takes the screen over. DL_INVALID: $TERM is not known; fault says so. */
 DL_MUST_USE enum dl_status dl_terminal_open(struct dl_terminal **terminal, char *fault, size_t fault_size);
 /* Gives it back as it was. */
