@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     PULSE_MS = 100,
@@ -477,6 +478,7 @@ void dl_scorer_publish(struct dl_scorer *scorer, struct dl_view_status *status)
     }
     if (scorer->state == DL_SCORER_SCORING) {
         dl_failpoint("publish");
+        memcpy(status->window_since_ms, scorer->data_since_ms, sizeof status->window_since_ms);
         dl_scoring_publish(scorer->scoring, status);
     }
 }
