@@ -72,6 +72,7 @@ void dl_scorer_end_term(struct dl_scorer *scorer)
 {
     dl_checkpoint_release(scorer->checkpoint);
     if (scorer->scoring != NULL) {
+        scorer->counts.redis_fenced += dl_scoring_fenced_writes(scorer->scoring);
         scorer->handles++;
         dl_scoring_close(scorer->scoring, on_scoring_closed, scorer);
         scorer->scoring = NULL;
@@ -115,7 +116,7 @@ static void on_lost(void *context)
 {
     struct dl_scorer *scorer = context;
     scorer->owner = false;
-    if (scorer->state == DL_SCORER_STANDBY)
+    if (scorer->state == DL_SCORER_STANDBY || dl_broken("deaf_scorer"))
         return;
     dl_note(scorer->options.notes, DL_NOTE_NOTICE, "the group has given the scores to another process; this one stands by");
     dl_scorer_end_term(scorer);
@@ -496,5 +497,6 @@ void dl_scorer_counts(const struct dl_scorer *scorer, struct dl_scorer_counts *c
     counts->token = scorer->token;
     counts->tallies_next = scorer->counted;
     counts->tallies_end = scorer->tallies_end;
+    counts->redis_fenced += scorer->scoring == NULL ? 0 : dl_scoring_fenced_writes(scorer->scoring);
     counts->partitions_known = scorer->chain == NULL ? 0 : (int64_t)dl_chain_count(scorer->chain);
 }

@@ -43,6 +43,7 @@ struct dl_scorer_counts {
     int64_t tallies_next, tallies_end, partitions_known;
     int64_t checkpoints, checkpoint_ms, checkpoint_records; /* ms: wall clock of the last one */
     int64_t parts, gaps, lost_records, unreadable;
+    int64_t redis_fenced;           /* writes that Redis refused, for a newer owner's token was there */
 };
 
 DL_MUST_USE enum dl_status dl_scorer_start(struct dl_scorer **scorer, const struct dl_scorer_options *options);

@@ -179,6 +179,13 @@ bool dl_scoring_fenced(const struct dl_scoring *scoring)
     return dl_view_fenced(scoring->view);
 }
 
+int64_t dl_scoring_fenced_writes(const struct dl_scoring *scoring)
+{
+    struct dl_view_counts counts;
+    dl_view_counts(scoring->view, &counts);
+    return counts.fenced;
+}
+
 void dl_scoring_reconfigure(struct dl_scoring *scoring)
 {
     const struct dl_scoring_options *options = &scoring->options;

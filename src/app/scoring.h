@@ -52,6 +52,8 @@ bool dl_scoring_drained(const struct dl_scoring *scoring);
 void dl_scoring_leave(struct dl_scoring *scoring);
 bool dl_scoring_redis_up(const struct dl_scoring *scoring);
 bool dl_scoring_fenced(const struct dl_scoring *scoring);
+/* Writes that Redis has refused, for a newer owner has written there. */
+int64_t dl_scoring_fenced_writes(const struct dl_scoring *scoring);
 void dl_scoring_reconfigure(struct dl_scoring *scoring);
 /* Once a second: tells what was not counted where its sender meant it. */
 void dl_scoring_tick(struct dl_scoring *scoring);

@@ -235,7 +235,8 @@ struct dl_transaction {
  * committed; the next run waits for that. DL_REFUSED: a record that cannot be made
  * smaller. DL_FENCED: another producer with this transactional.id is at work.
  * DL_FATAL: librdkafka gave up, or the transaction took longer than timeout_ms and
- * Kafka ended it (another producer may be at work all the same). After these two:
+ * Kafka ended it (another producer may be at work all the same), or one that was
+ * aborted has left records of which nobody knows whether they were written. After these two:
  * destroy it, create another; whether the last one is committed shows in what Kafka
  * has. What is not allowed is retried for ever. */
 DL_MUST_USE enum dl_status dl_transactions_run(struct dl_transactions *transactions, const struct dl_transaction *transaction);
