@@ -109,18 +109,12 @@ int dl_command_topics(const struct dl_arguments *arguments)
         fprintf(stderr, "delightd topics: expected --create or --check\n");
         return DL_EXIT_USAGE;
     }
-    struct dl_config *config = NULL;
-    struct dl_config_errors errors = {0};
-    enum dl_status status = dl_config_load(&config, arguments->config_path, arguments->sets, arguments->set_count, &errors);
-    if (status == DL_OK)
-        status = dl_config_require_service(config, &errors);
-    dl_config_errors_print(&errors, stderr);
-    int exit_status = status == DL_OK ? DL_EXIT_OK : status == DL_MEMORY ? DL_EXIT_SOFTWARE : DL_EXIT_CONFIG;
-    struct dl_log *log = status == DL_OK ? dl_log_create(DL_LOG_STDERR, DL_NOTE_WARNING) : NULL;
-    if (log != NULL)
-        exit_status = create_or_check(config, arguments, dl_log_sink(log));
-    else if (status == DL_OK)
-        exit_status = DL_EXIT_SOFTWARE;
+    int exit_status;
+    struct dl_config *config = dl_argument_config(arguments, &exit_status);
+    if (config == NULL)
+        return exit_status;
+    struct dl_log *log = dl_log_create(DL_LOG_STDERR, DL_NOTE_WARNING);
+    exit_status = log == NULL ? DL_EXIT_SOFTWARE : create_or_check(config, arguments, dl_log_sink(log));
     dl_log_destroy(log);
     dl_config_destroy(config);
     return exit_status;
