@@ -65,6 +65,8 @@ deploy/packages.sh build redis test || { echo "0 passed, 1 failed"; exit 1; }
 deploy/packages.sh broker || echo "no Java or Maven: tests that need a real broker are skipped"
 
 export PYTHONDONTWRITEBYTECODE=1
+# Check's time-outs only end what hangs: on a busy machine that takes longer to tell.
+export CK_TIMEOUT_MULTIPLIER=4
 # Only frames inside librdkafka are excused (it is not built with the sanitizer).
 export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp history_size=4 ${TSAN_OPTIONS:-}"
 export ASAN_OPTIONS="detect_stack_use_after_return=1 ${ASAN_OPTIONS:-}"
