@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { NOTE_MS = 60000 };
 
@@ -71,9 +72,21 @@ static void note_figures(struct daemon *daemon)
     }
 }
 
+static void take_figures(struct daemon *daemon)
+{
+    struct dl_ingest_figures *figures = daemon->ingest == NULL ? NULL : dl_ingest_take_figures(daemon->ingest);
+    if (figures == NULL)
+        return;
+    dl_report_take(&daemon->report, figures);
+    daemon->assigned = figures->assigned;
+    daemon->kafka = figures->kafka;
+    free(figures);
+}
+
 void dl_daemon_on_tick(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
+    take_figures(daemon);
     dl_report_tick(&daemon->report, dl_monotonic_ms());
     dl_log_tick(daemon->log);
     if (dl_daemon_scoring(daemon) != NULL)

@@ -35,8 +35,6 @@ struct dl_metric_label {
 };
 #define DL_LABEL(name_, value_) ((struct dl_metric_label){.name = (name_), .value = (value_)})
 
-enum { DL_METRIC_LABELS_MAX = 4 };
-
 /* Zero-initialise but for text and openmetrics. */
 struct dl_metrics {
     struct dl_text *text;
