@@ -78,6 +78,8 @@ static void each_partition(const struct sight *sight, struct dl_metrics *metrics
     for (size_t i = 0; i < report->partition_count; i++) {
         const struct dl_report_partition *partition = &report->partitions[i];
         char number[16];
+        if (!partition->read)
+            continue;
         snprintf(number, sizeof number, "%" PRId32, partition->partition);
         const struct dl_metric_label labels[] = {DL_LABEL("topic", sight->daemon->config->kafka.topics.item[partition->topic]),
                                                  DL_LABEL("partition", number), {.name = NULL}};
@@ -252,19 +254,17 @@ static const struct row rows[] = {
 static const struct {
     struct dl_metric metric;
     size_t at;
-    int decimals;
 } kafka_rows[] = {
-    {{"delightd_kafka_brokers", DL_METRIC_GAUGE, "", "Brokers of the cluster."}, AT(brokers), 0},
-    {{"delightd_kafka_brokers_up", DL_METRIC_GAUGE, "", "Brokers that are connected."}, AT(brokers_up), 0},
-    {{"delightd_kafka_disconnects", DL_METRIC_COUNTER, "", "Connections that were lost or closed."}, AT(disconnects), 0},
-    {{"delightd_kafka_requests", DL_METRIC_COUNTER, "", "Requests sent."}, AT(requests), 0},
-    {{"delightd_kafka_request_errors", DL_METRIC_COUNTER, "", "Errors of sending and receiving."}, AT(request_errors), 0},
-    {{"delightd_kafka_request_timeouts", DL_METRIC_COUNTER, "", "Requests that were not answered in time."}, AT(request_timeouts), 0},
-    {{"delightd_kafka_received_bytes", DL_METRIC_COUNTER, "bytes", "Bytes received."}, AT(received_bytes), 0},
-    {{"delightd_kafka_round_trip_seconds", DL_METRIC_GAUGE, "seconds", "Mean round trip of the slowest broker."}, AT(round_trip_us), 6},
-    {{"delightd_kafka_rebalances", DL_METRIC_COUNTER, "", "Rebalances of the consumer group."}, AT(rebalances), 0},
-    {{"delightd_kafka_queued_records", DL_METRIC_GAUGE, "", "Records fetched and not taken yet."}, AT(queued_messages), 0},
-    {{"delightd_kafka_queued_bytes", DL_METRIC_GAUGE, "bytes", "Bytes of these records."}, AT(queued_bytes), 0},
+    {{"delightd_kafka_brokers", DL_METRIC_GAUGE, "", "Brokers of the cluster."}, AT(brokers)},
+    {{"delightd_kafka_brokers_up", DL_METRIC_GAUGE, "", "Brokers that are connected."}, AT(brokers_up)},
+    {{"delightd_kafka_disconnects", DL_METRIC_COUNTER, "", "Connections that were lost or closed."}, AT(disconnects)},
+    {{"delightd_kafka_requests", DL_METRIC_COUNTER, "", "Requests sent."}, AT(requests)},
+    {{"delightd_kafka_request_errors", DL_METRIC_COUNTER, "", "Errors of sending and receiving."}, AT(request_errors)},
+    {{"delightd_kafka_request_timeouts", DL_METRIC_COUNTER, "", "Requests that were not answered in time."}, AT(request_timeouts)},
+    {{"delightd_kafka_received_bytes", DL_METRIC_COUNTER, "bytes", "Bytes received."}, AT(received_bytes)},
+    {{"delightd_kafka_rebalances", DL_METRIC_COUNTER, "", "Rebalances of the consumer group."}, AT(rebalances)},
+    {{"delightd_kafka_queued_records", DL_METRIC_GAUGE, "", "Records fetched and not taken yet."}, AT(queued_messages)},
+    {{"delightd_kafka_queued_bytes", DL_METRIC_GAUGE, "bytes", "Bytes of these records."}, AT(queued_bytes)},
 };
 
 /* ---- Writing ---- */
@@ -274,7 +274,7 @@ static void look(struct sight *sight, const struct daemon *daemon)
     struct dl_scoring *scoring = dl_daemon_scoring(daemon);
     *sight = (struct sight){
         .daemon = daemon, .ingest = daemon->report.total, .batches = daemon->report.batches, .tallies = daemon->report.tallies,
-        .cells = daemon->report.cells, .partitions = (int64_t)daemon->report.partition_count, .batch = daemon->report.batch,
+        .cells = daemon->report.cells, .partitions = (int64_t)dl_report_partitions(&daemon->report), .batch = daemon->report.batch,
         .turns = daemon->stall.turns, .stall_ns = dl_stall_longest_ns(&daemon->stall), .started_ms = daemon->started_wall_ms,
         .ready = dl_serve_ready(daemon, NULL), .scores_cut = daemon->serve.scores_cut};
     dl_http_counts(daemon->serve.http, &sight->http);
@@ -334,8 +334,7 @@ static void add_kafka(const struct sight *sight, struct dl_metrics *metrics)
         dl_metrics_family(metrics, &kafka_rows[i].metric);
         for (size_t j = 0; j < sizeof clients / sizeof clients[0]; j++)
             if (clients[j].there)
-                dl_metrics_decimal(metrics, *(const int64_t *)(const void *)((const char *)clients[j].statistics + kafka_rows[i].at),
-                                   kafka_rows[i].decimals,
+                dl_metrics_integer(metrics, *(const int64_t *)(const void *)((const char *)clients[j].statistics + kafka_rows[i].at),
                                    (struct dl_metric_label[]){DL_LABEL("client", clients[j].client), {.name = NULL}});
     }
 }

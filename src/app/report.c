@@ -26,7 +26,7 @@ static struct dl_report_partition *find_partition(struct dl_report *report, cons
         report->partition_capacity = capacity;
     }
     struct dl_report_partition *partition = &report->partitions[report->partition_count++];
-    *partition = (struct dl_report_partition){.topic = source->topic, .partition = source->partition};
+    *partition = (struct dl_report_partition){.topic = source->topic, .partition = source->partition, .read = true};
     return partition;
 }
 
@@ -63,7 +63,6 @@ enum dl_status dl_report_add(struct dl_report *report, struct dl_batch *batch, i
 
 void dl_report_take(struct dl_report *report, const struct dl_ingest_figures *figures)
 {
-    size_t kept = 0;
     for (size_t i = 0; i < report->partition_count; i++)
         report->partitions[i].read = false;
     size_t at = 0; /* both mostly stand in one order */
@@ -78,10 +77,14 @@ void dl_report_take(struct dl_report *report, const struct dl_ingest_figures *fi
             partition->timestamp_ms = position->timestamp_ms;
             break;
         }
+}
+
+size_t dl_report_partitions(const struct dl_report *report)
+{
+    size_t count = 0;
     for (size_t i = 0; i < report->partition_count; i++)
-        if (report->partitions[i].read)
-            report->partitions[kept++] = report->partitions[i];
-    report->partition_count = kept;
+        count += report->partitions[i].read;
+    return count;
 }
 
 int64_t dl_report_lag_ms(const struct dl_report_partition *partition, int64_t wall_ms)
@@ -121,7 +124,7 @@ int64_t dl_report_lag(const struct dl_report *report)
 {
     int64_t lag = 0;
     for (size_t i = 0; i < report->partition_count; i++)
-        if (report->partitions[i].end > report->partitions[i].next)
+        if (report->partitions[i].read && report->partitions[i].end > report->partitions[i].next)
             lag += report->partitions[i].end - report->partitions[i].next;
     return lag;
 }

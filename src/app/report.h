@@ -13,7 +13,7 @@ struct dl_report {
         int32_t partition;
         int64_t next, end;
         int64_t timestamp_ms; /* of the last record that was read; 0: not known */
-        bool read;            /* by this process, as far as is known */
+        bool read;            /* by this process now; in kafka mode others may have it since */
     } *partitions;
     size_t partition_count, partition_capacity;
     int64_t ticked_ms, events_ticked; /* at the last tick */
@@ -24,13 +24,14 @@ void dl_report_deinit(struct dl_report *report);
 /* DL_MEMORY: a new partition could not be noted. */
 DL_MUST_USE enum dl_status dl_report_add(struct dl_report *report, struct dl_batch *batch, int64_t now_ms);
 struct dl_ingest_figures;
-/* Which partitions are read now; the others are forgotten. */
+/* Which partitions are read now. What is told may be older than the last batch, and is put right a second later. */
 void dl_report_take(struct dl_report *report, const struct dl_ingest_figures *figures);
 /* How long ago the last record of a partition that has more was written; 0: there is no more, or it is not known. */
 int64_t dl_report_lag_ms(const struct dl_report_partition *partition, int64_t wall_ms);
 /* Once a second or so; monotonic clock. */
 void dl_report_tick(struct dl_report *report, int64_t now_ms);
-/* Records between the positions and the ends of all partitions. */
+size_t dl_report_partitions(const struct dl_report *report); /* read now */
+/* Records between the positions and the ends of these. */
 int64_t dl_report_lag(const struct dl_report *report);
 int64_t dl_report_events(const struct dl_report *report);   /* accepted */
 int64_t dl_report_rejects(const struct dl_report *report);

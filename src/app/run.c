@@ -124,7 +124,7 @@ static void publish(struct daemon *daemon)
 {
     struct dl_view_status status = {
         .roles = daemon->config->roles.count == 2 ? "ingest,score" : daemon->config->roles.item[0],
-        .partitions = (int64_t)daemon->report.partition_count,
+        .partitions = (int64_t)dl_report_partitions(&daemon->report),
         .lag = dl_report_lag(&daemon->report),
         .draining = daemon->stopping && daemon->ingest == NULL,
     };

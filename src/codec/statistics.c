@@ -11,18 +11,17 @@ static int64_t number(const json_t *object, const char *key)
 static void add_broker(struct dl_kafka_statistics *to, const json_t *broker)
 {
     const char *state = json_string_value(json_object_get(broker, "state"));
+    const char *source = json_string_value(json_object_get(broker, "source"));
     to->requests += number(broker, "tx");
     to->request_errors += number(broker, "txerrs") + number(broker, "rxerrs");
     to->request_timeouts += number(broker, "req_timeouts");
     to->received_bytes += number(broker, "rxbytes");
     to->disconnects += number(broker, "disconnects");
-    if (number(broker, "nodeid") < 0)
-        return; /* an address to begin with, or the group's coordinator, which is one of the others */
-    int64_t round_trip_us = number(json_object_get(broker, "rtt"), "avg");
+    /* An address to begin with; or the group's coordinator, which is one of the others over a connection of its own. */
+    if (number(broker, "nodeid") < 0 || (source != NULL && strcmp(source, "logical") == 0))
+        return;
     to->brokers++;
     to->brokers_up += state != NULL && strcmp(state, "UP") == 0;
-    if (round_trip_us > to->round_trip_us)
-        to->round_trip_us = round_trip_us;
 }
 
 enum dl_status dl_kafka_statistics_read(struct dl_kafka_statistics *statistics, const char *json, size_t bytes)

@@ -9,12 +9,11 @@
 
 struct dl_kafka_statistics {
     int64_t brokers, brokers_up;       /* those of the cluster, without bootstrap addresses */
-    int64_t disconnects;               /* since the client was made, as all that follows but the queue and the round trip */
+    int64_t disconnects;               /* since the client was made, as all that follows but the queue */
     int64_t requests, request_errors, request_timeouts; /* errors of sending and of receiving */
     int64_t received_bytes;
     int64_t rebalances;
     int64_t queued_messages, queued_bytes; /* fetched, and not taken yet */
-    int64_t round_trip_us;             /* the slowest broker's mean of the last interval */
 };
 
 /* DL_INVALID: not such a text; *statistics is then undefined. DL_MEMORY. */
