@@ -235,17 +235,20 @@ static const struct row rows[] = {
     {HISTOGRAM("delightd_loop_turn_seconds", "Work of the loop between two waits: what comes meanwhile waits so long."), AT(turns)},
     {GAUGE("delightd_loop_stall_seconds", "seconds", "The longest of these turns in the last minute or two."), AT(stall_ns), .decimals = 9},
     {COUNTER("delightd_http_requests", "", "Requests answered."), AT(http.requests)},
+    {COUNTER("delightd_http_kept", "", "Requests that got the answer to the same one of a moment before."), AT(http.kept)},
     {COUNTER("delightd_http_refused", "", "Requests answered with 400, 401, 405 or 421 before they were looked into."), AT(http.refused)},
     {COUNTER("delightd_http_timeouts", "", "Connections closed because a request or its answer took too long."), AT(http.timed_out)},
     {GAUGE("delightd_http_connections", "", "Connections that are open."), AT(http.connections)},
     {GAUGE("delightd_http_streams", "", "Streams of changes that are open."), AT(http.streams)},
     {COUNTER("delightd_http_streams_dropped", "", "Streams dropped because they were too slow."), AT(http.streams_dropped)},
-    {GAUGE("delightd_scores_cut", "", "1 if http.scores_max was reached, so that scores are missing below."), AT(scores_cut)},
 
     {GAUGE("process_resident_memory_bytes", "bytes", "Resident memory."), .each = add_memory},
     {COUNTER("process_cpu_seconds", "seconds", "Processor time, user and system."), .each = add_processor_time},
     {GAUGE("process_start_time_seconds", "seconds", "Start of the process."), AT(started_ms), MS},
 };
+
+/* Known when the scores are written. */
+static const struct row scores_cut_row = {GAUGE("delightd_scores_cut", "", "1 if http.scores_max was reached, so that scores are missing above."), AT(scores_cut)};
 
 /* librdkafka's, of each consumer there is. */
 #undef AT
@@ -276,7 +279,7 @@ static void look(struct sight *sight, const struct daemon *daemon)
         .daemon = daemon, .ingest = daemon->report.total, .batches = daemon->report.batches, .tallies = daemon->report.tallies,
         .cells = daemon->report.cells, .partitions = (int64_t)dl_report_partitions(&daemon->report), .batch = daemon->report.batch,
         .turns = daemon->stall.turns, .stall_ns = dl_stall_longest_ns(&daemon->stall), .started_ms = daemon->started_wall_ms,
-        .ready = dl_serve_ready(daemon, NULL), .scores_cut = daemon->serve.scores_cut};
+        .ready = dl_serve_ready(daemon, NULL)};
     dl_http_counts(daemon->serve.http, &sight->http);
     if (daemon->ingest != NULL)
         dl_ingest_commit_counts(daemon->ingest, &sight->commits);
@@ -341,17 +344,16 @@ static void add_kafka(const struct sight *sight, struct dl_metrics *metrics)
 
 void dl_serve_metrics(void *context, const struct dl_http_request *request, struct dl_http_answer *answer)
 {
-    struct daemon *daemon = context;
+    const struct daemon *daemon = context;
     struct dl_text text = {.data = NULL};
     struct dl_metrics metrics = {.text = &text, .openmetrics = dl_metrics_accept(dl_http_header(request, "Accept"))};
-    const struct dl_text *scores = dl_serve_score_metrics(daemon, metrics.openmetrics);
     struct sight sight;
     look(&sight, daemon);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         add_row(&rows[i], &sight, &metrics);
     add_kafka(&sight, &metrics);
-    dl_text_add(&text, scores->data, scores->bytes);
-    text.failed = text.failed || scores->failed;
+    sight.scores_cut = dl_serve_add_scores(daemon, &text, metrics.openmetrics);
+    add_row(&scores_cut_row, &sight, &metrics);
     dl_metrics_end(&metrics);
     answer->content_type = dl_metrics_content_type(metrics.openmetrics);
     dl_serve_text(answer, &text);

@@ -3,7 +3,6 @@
  *
  *   delightd_score_csat_ratio{subject="touchpoint:desk",kind="touchpoint",window="1h"} 0.875
  *   delightd_score_csat_n{…} 8 */
-#include "clocks.h"
 #include "daemon.h"
 #include "openmetrics.h"
 
@@ -13,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEPT_MS = 1000, NAME_SIZE = 64, HELP_SIZE = 192 };
+enum { NAME_SIZE = 64, HELP_SIZE = 192 };
 
 /* A measure's two families, each in a text of its own, for samples of a family stand together. */
 struct family {
@@ -108,14 +107,16 @@ static void gather(struct gathering *gathering)
                 add_view(gathering, id, w);
 }
 
-static void make(struct daemon *daemon, struct dl_text *text, bool openmetrics)
+bool dl_serve_add_scores(const struct daemon *daemon, struct dl_text *text, bool openmetrics)
 {
-    struct gathering gathering = {.config = daemon->config, .engine = dl_scoring_engine(dl_daemon_scoring(daemon)),
-                                  .count = daemon->config->http.scores.count};
+    struct gathering gathering = {.config = daemon->config, .count = daemon->config->http.scores.count};
+    if (gathering.count == 0 || !dl_serve_showing(daemon))
+        return false;
+    gathering.engine = dl_scoring_engine(dl_daemon_scoring(daemon));
     gathering.families = calloc(gathering.count, sizeof *gathering.families);
     if (gathering.families == NULL) {
         text->failed = true;
-        return;
+        return false;
     }
     for (size_t i = 0; i < gathering.count; i++)
         describe(&gathering.families[i], daemon->config->http.scores.item[i], openmetrics);
@@ -127,21 +128,5 @@ static void make(struct daemon *daemon, struct dl_text *text, bool openmetrics)
         dl_text_deinit(part);
     }
     free(gathering.families);
-    daemon->serve.scores_cut = full(&gathering);
-}
-
-const struct dl_text *dl_serve_score_metrics(struct daemon *daemon, bool openmetrics)
-{
-    struct dl_serve *serve = &daemon->serve;
-    struct dl_text *text = &serve->scores[openmetrics];
-    int64_t now_ms = dl_monotonic_ms();
-    bool wanted = daemon->config->http.scores.count > 0 && dl_serve_showing(daemon);
-    if (wanted && serve->scores_ms[openmetrics] != 0 && now_ms - serve->scores_ms[openmetrics] < KEPT_MS)
-        return text;
-    dl_text_clear(text);
-    serve->scores_cut = false;
-    serve->scores_ms[openmetrics] = wanted ? now_ms : 0;
-    if (wanted)
-        make(daemon, text, openmetrics);
-    return text;
+    return full(&gathering);
 }

@@ -101,12 +101,12 @@ static void answer_ready(void *context, const struct dl_http_request *request, s
 
 /* A static asset is {.path, .content_type, .bytes, .byte_count}. */
 static const struct dl_http_route routes[] = {
-    {.path = "/metrics", .answer = dl_serve_metrics},
+    {.path = "/metrics", .answer = dl_serve_metrics, .keep = DL_HTTP_KEEP_A_SECOND},
     {.path = "/livez", .open = true, .answer = answer_live},
     {.path = "/readyz", .open = true, .answer = answer_ready},
-    {.path = "/api/subjects", .answer = dl_serve_subjects},
-    {.path = "/api/scores", .answer = dl_serve_scores},
-    {.path = "/api/trend", .answer = dl_serve_trend},
+    {.path = "/api/subjects", .answer = dl_serve_subjects, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
+    {.path = "/api/scores", .answer = dl_serve_scores, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
+    {.path = "/api/trend", .answer = dl_serve_trend, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
     {.path = "/api/stream", .stream = true},
     {.path = NULL},
 };
@@ -150,6 +150,4 @@ void dl_serve_deinit(struct dl_serve *serve)
 {
     for (int window = 0; window < DL_WINDOWS_MAX; window++)
         dl_text_deinit(&serve->changes.window[window]);
-    dl_text_deinit(&serve->scores[0]);
-    dl_text_deinit(&serve->scores[1]);
 }

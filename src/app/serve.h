@@ -23,10 +23,6 @@ struct dl_serve_changes {
 struct dl_serve {
     struct dl_http *http; /* NULL: nothing is served */
     struct dl_serve_changes changes;
-    /* Scores in /metrics, by format: kept for a second, whoever asks. */
-    struct dl_text scores[2];
-    int64_t scores_ms[2]; /* monotonic; when they were made. 0: never */
-    bool scores_cut; /* http.scores_max was reached */
 };
 
 /* DL_INVALID: http.listen or http.token_file, noted. DL_MEMORY. */
@@ -55,7 +51,7 @@ void dl_serve_trend(void *daemon, const struct dl_http_request *request, struct 
 
 /* Of struct dl_view_options; context: the daemon. */
 void dl_serve_on_changed(void *context, const struct dl_subject_info *info, int window);
-/* At the end of every publish interval. */
+/* At the end of every publish interval; what was answered until then is asked for anew. */
 void dl_serve_tell_changes(struct daemon *daemon);
 
 /* ---- metrics.c ---- */
@@ -64,5 +60,5 @@ void dl_serve_metrics(void *daemon, const struct dl_http_request *request, struc
 
 /* ---- metrics_scores.c ---- */
 
-/* The scores that http.scores asks for, as text of either format. Borrowed until the next call. */
-const struct dl_text *dl_serve_score_metrics(struct daemon *daemon, bool openmetrics);
+/* Adds the scores that http.scores asks for, in either format. true: http.scores_max was reached. */
+bool dl_serve_add_scores(const struct daemon *daemon, struct dl_text *text, bool openmetrics);

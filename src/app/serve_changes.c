@@ -41,7 +41,10 @@ void dl_serve_tell_changes(struct daemon *daemon)
     struct dl_serve_changes *changes = &daemon->serve.changes;
     struct dl_scoring *scoring = dl_daemon_scoring(daemon);
     struct dl_text event = {.data = NULL};
-    if (daemon->serve.http == NULL || (changes->bytes == 0 && !changes->all))
+    if (daemon->serve.http == NULL)
+        return;
+    dl_http_forget(daemon->serve.http);
+    if (changes->bytes == 0 && !changes->all)
         return;
     dl_text_printf(&event, "event: %s\ndata: {\"as_of\":%lld", changes->all ? "all" : "changed",
                    scoring == NULL ? 0LL : (long long)dl_engine_now(dl_scoring_engine(scoring)));

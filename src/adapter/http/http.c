@@ -92,8 +92,10 @@ static void on_connection(void *context, struct MHD_Connection *handle, void **s
 
 static void on_completed(void *context, struct MHD_Connection *handle, void **request, enum MHD_RequestTerminationCode code)
 {
-    (void)request, (void)code;
+    (void)code;
     struct dl_http *http = context;
+    free(*request);
+    *request = NULL;
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(handle, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct dl_http_connection *connection = info == NULL ? NULL : info->socket_context;
     if (connection == NULL)
@@ -139,6 +141,7 @@ static struct MHD_Daemon *start_daemon(struct dl_http *http, int fd)
                             MHD_OPTION_CONNECTION_LIMIT, (unsigned)http->options.connections_max,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
                             MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+                            MHD_OPTION_URI_LOG_CALLBACK, dl_http_on_uri, http,
                             MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_END);
 }
 
@@ -166,6 +169,7 @@ static void cannot_listen(struct dl_http *http, int fault)
 static void listen_now(struct dl_http *http)
 {
     int fd = dl_http_listen(&http->address);
+    http->counts.attempts++;
     if (fd < 0) {
         cannot_listen(http, errno);
         return;
@@ -297,6 +301,7 @@ static void stop_daemon(struct dl_http *http)
     if (http->daemon == NULL)
         return;
     dl_http_stream_end_all(http);
+    dl_http_forget_all(http);
     MHD_stop_daemon(http->daemon);
     http->daemon = NULL;
     if (http->address.local)

@@ -30,11 +30,20 @@ struct dl_http_answer {
     size_t body_bytes;
 };
 
+/* How long an answer stands for whoever asks the same (path, query and Accept):
+ * many who ask for one thing cost what one does. */
+enum dl_http_keep {
+    DL_HTTP_KEEP_NOT,
+    DL_HTTP_KEEP_UNTIL_FORGOTTEN, /* dl_http_forget, or a second */
+    DL_HTTP_KEEP_A_SECOND
+};
+
 /* One of: answer; bytes (static, as an asset of a page); stream. */
 struct dl_http_route {
     const char *path; /* static; NULL ends the table */
     bool open;        /* served without the token, too */
     void (*answer)(void *context, const struct dl_http_request *request, struct dl_http_answer *answer);
+    enum dl_http_keep keep;   /* of answer; only what is answered with 200 is kept */
     const char *content_type; /* of bytes */
     const void *bytes;
     size_t byte_count;
@@ -60,10 +69,12 @@ struct dl_http_options {
 
 struct dl_http_counts {
     int64_t requests;         /* answered, whatever the status */
+    int64_t kept;             /* of them: answers that stood already */
     int64_t refused;          /* of them: 400, 401, 405, 421 */
     int64_t connections, streams; /* open now */
     int64_t streams_dropped;  /* too slow */
     int64_t timed_out;        /* connections */
+    int64_t attempts;         /* to listen */
 };
 
 /* NULL: good. Otherwise what was expected. */
@@ -80,6 +91,9 @@ void dl_http_close(struct dl_http *http, void (*on_closed)(void *context), void 
 /* The port that is listened on; 0: none now, or a unix socket. */
 int dl_http_port(const struct dl_http *http);
 void dl_http_counts(const struct dl_http *http, struct dl_http_counts *counts);
+
+/* What is kept until then is not true any more. */
+void dl_http_forget(struct dl_http *http);
 
 /* To every open stream: whole events, "event: x\ndata: …\n\n", at most a quarter
  * of stream_bytes. A stream begins with what is sent after it was opened. */

@@ -1,5 +1,6 @@
 /* The inside of HTTP: http.c (life, the loop), listen.c (addresses), request.c
- * (who may have what), stream.c (server-sent events).
+ * (who may have what), kept.c
+ * (answers that stand for a moment), stream.c (server-sent events).
  *
  * All streams read one ring of bytes, each at a place of its own:
  *
@@ -19,8 +20,10 @@
 enum {
     DL_HTTP_TOKEN_BYTES_MIN = 16,
     DL_HTTP_TOKEN_BYTES_MAX = 1024,
-    DL_HTTP_RETRY_MS = 2000, /* to listen */
+    DL_HTTP_RETRY_MS = 1000, /* to listen */
     DL_HTTP_TICK_MS = 250,
+    DL_HTTP_KEPT_MAX = 16,   /* answers */
+    DL_HTTP_KEPT_MS = 1000,
 };
 
 struct dl_http_address {
@@ -45,8 +48,18 @@ struct dl_http_connection {
     uint64_t behind_ms;    /* loop time since when there is something to take */
 };
 
+/* From the request line to the end of its answer. */
 struct dl_http_request {
     struct MHD_Connection *connection;
+    bool seen;  /* its headers are there */
+    char uri[]; /* path and query as they came */
+};
+
+struct dl_http_kept {
+    char *key;                     /* as it was asked for; NULL: none is kept here */
+    const struct dl_http_route *route;
+    struct MHD_Response *response; /* shared with those that are sending it */
+    uint64_t made_ms;              /* loop time */
 };
 
 struct dl_http {
@@ -63,6 +76,7 @@ struct dl_http {
     uint64_t listen_due_ms, keep_alive_ms;
     int told;                       /* errno of the last failure to listen that was noted; 0: none */
     struct dl_http_connection *connections;
+    struct dl_http_kept kept[DL_HTTP_KEPT_MAX];
     char *ring;
     uint64_t written;
     struct dl_http_counts counts;
@@ -87,10 +101,21 @@ void dl_http_turn_soon(struct dl_http *http);
 
 /* ---- request.c ---- */
 
+/* libmicrohttpd's, at the request line. */
+void *dl_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection);
 enum MHD_Result dl_http_on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
-                                   const char *version, const char *upload, size_t *upload_bytes, void **request);
+                                   const char *version, const char *upload, size_t *upload_bytes, void **begun);
 /* Headers that every answer has. false: out of memory. */
 bool dl_http_add_headers(struct MHD_Response *response, const char *content_type);
+
+/* ---- kept.c ---- */
+
+/* NULL: none, or too old. Borrowed. accept NULL: there is no such header. */
+struct MHD_Response *dl_http_kept_find(struct dl_http *http, const char *uri, const char *accept);
+/* Takes the response, which may be on its way to somebody. */
+void dl_http_keep(struct dl_http *http, const struct dl_http_route *route, const char *uri, const char *accept,
+                  struct MHD_Response *response);
+void dl_http_forget_all(struct dl_http *http);
 
 /* ---- stream.c ---- */
 

@@ -42,6 +42,14 @@ bool dl_http_add_headers(struct MHD_Response *response, const char *content_type
     return true;
 }
 
+/* The response stays the caller's, too. */
+static enum MHD_Result share(struct dl_http *http, struct MHD_Connection *connection, unsigned status, struct MHD_Response *response)
+{
+    enum MHD_Result result = MHD_queue_response(connection, status, response);
+    http->counts.requests += result == MHD_YES;
+    return result;
+}
+
 /* Takes the response; without one, or with headers that found no memory, the connection is closed. */
 static enum MHD_Result queue(struct dl_http *http, struct MHD_Connection *connection, unsigned status,
                              struct MHD_Response *response, const char *content_type)
@@ -50,9 +58,8 @@ static enum MHD_Result queue(struct dl_http *http, struct MHD_Connection *connec
     if (response == NULL)
         return MHD_NO;
     if (dl_http_add_headers(response, content_type))
-        result = MHD_queue_response(connection, status, response);
+        result = share(http, connection, status, response);
     MHD_destroy_response(response);
-    http->counts.requests += result == MHD_YES;
     return result;
 }
 
@@ -146,17 +153,31 @@ static enum MHD_Result answer_bytes(struct dl_http *http, struct MHD_Connection 
     return queue(http, connection, MHD_HTTP_OK, response, route->content_type);
 }
 
-static enum MHD_Result answer(struct dl_http *http, struct MHD_Connection *connection, const struct dl_http_route *route)
+static enum MHD_Result answer(struct dl_http *http, const struct dl_http_request *request, const struct dl_http_route *route)
 {
+    struct MHD_Connection *connection = request->connection;
+    const char *accept = dl_http_header(request, "Accept");
+    struct MHD_Response *response = route->keep == DL_HTTP_KEEP_NOT ? NULL : dl_http_kept_find(http, request->uri, accept);
+    if (response != NULL) {
+        http->counts.kept++;
+        return share(http, connection, MHD_HTTP_OK, response);
+    }
     struct dl_http_answer made = {.status = MHD_HTTP_OK, .content_type = json};
-    const struct dl_http_request request = {connection};
-    route->answer(http->options.context, &request, &made);
+    route->answer(http->options.context, request, &made);
     if (made.body == NULL)
         return queue_text(http, connection, MHD_HTTP_SERVICE_UNAVAILABLE, NULL, NULL, "{\"error\":\"out of memory\"}\n");
-    struct MHD_Response *response = MHD_create_response_from_buffer(made.body_bytes, made.body, MHD_RESPMEM_MUST_FREE);
+    response = MHD_create_response_from_buffer(made.body_bytes, made.body, MHD_RESPMEM_MUST_FREE);
     if (response == NULL)
         free(made.body);
-    return queue(http, connection, made.status, response, made.content_type);
+    if (route->keep == DL_HTTP_KEEP_NOT || made.status != MHD_HTTP_OK || response == NULL)
+        return queue(http, connection, made.status, response, made.content_type);
+    if (!dl_http_add_headers(response, made.content_type)) {
+        MHD_destroy_response(response);
+        return MHD_NO;
+    }
+    enum MHD_Result result = share(http, connection, made.status, response);
+    dl_http_keep(http, route, request->uri, accept, response);
+    return result;
 }
 
 static const struct dl_http_route *find_route(const struct dl_http *http, const char *path)
@@ -167,17 +188,31 @@ static const struct dl_http_route *find_route(const struct dl_http *http, const 
     return route->path == NULL ? NULL : route;
 }
 
-enum MHD_Result dl_http_on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
-                                   const char *version, const char *upload, size_t *upload_bytes, void **request)
+void *dl_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection)
 {
-    static char seen;
+    (void)context;
+    size_t bytes = strlen(uri) + 1;
+    struct dl_http_request *request = malloc(sizeof *request + bytes);
+    if (request == NULL)
+        return NULL;
+    *request = (struct dl_http_request){.connection = connection};
+    memcpy(request->uri, uri, bytes);
+    return request;
+}
+
+enum MHD_Result dl_http_on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
+                                   const char *version, const char *upload, size_t *upload_bytes, void **begun)
+{
     struct dl_http *http = context;
+    struct dl_http_request *request = *begun;
     (void)version, (void)upload;
     bool head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
     if (!head && strcmp(method, MHD_HTTP_METHOD_GET) != 0)
         return refuse(http, connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Allow", "GET, HEAD", "only GET and HEAD are served");
-    if (*request == NULL) { /* the headers are there; an answer now would end the connection behind it */
-        *request = &seen;
+    if (request == NULL)
+        return MHD_NO; /* out of memory */
+    if (!request->seen) { /* an answer now would end the connection behind it */
+        request->seen = true;
         return MHD_YES;
     }
     if (*upload_bytes > 0) { /* a body means nothing here */
@@ -197,5 +232,5 @@ enum MHD_Result dl_http_on_request(void *context, struct MHD_Connection *connect
         return queue_text(http, connection, MHD_HTTP_NOT_FOUND, NULL, NULL, http->not_found);
     if (route->stream)
         return answer_stream(http, connection, head);
-    return route->bytes != NULL ? answer_bytes(http, connection, route) : answer(http, connection, route);
+    return route->bytes != NULL ? answer_bytes(http, connection, route) : answer(http, request, route);
 }

@@ -70,6 +70,18 @@ static inline void answer_not_yet(void *context, const struct dl_http_request *r
     say(answer, "not yet");
 }
 
+/* Another one every time it is made. */
+static int made;
+
+static inline void answer_made(void *context, const struct dl_http_request *request, struct dl_http_answer *answer)
+{
+    (void)context;
+    char body[32];
+    snprintf(body, sizeof body, "made %d", ++made);
+    answer->status = dl_http_argument(request, "bad") == NULL ? 200 : 400;
+    say(answer, body);
+}
+
 static inline void answer_large(void *context, const struct dl_http_request *request, struct dl_http_answer *answer)
 {
     (void)context, (void)request;
@@ -89,6 +101,8 @@ static const struct dl_http_route routes[] = {
     {.path = "/not-yet", .answer = answer_not_yet},
     {.path = "/large", .answer = answer_large},
     {.path = "/nothing", .answer = answer_nothing},
+    {.path = "/kept", .answer = answer_made, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
+    {.path = "/second", .answer = answer_made, .keep = DL_HTTP_KEEP_A_SECOND},
     {.path = "/asset.css", .content_type = "text/css", .bytes = "p{}", .byte_count = 3},
     {.path = "/stream", .stream = true},
     {.path = NULL},

@@ -58,7 +58,7 @@ START_TEST(statuses)
     }
     ck_assert_str_eq(body_of(get("/nowhere", "")),
                      "{\"error\":\"there is no such path\",\"paths\":[\"/echo\",\"/open\",\"/not-yet\",\"/large\",\"/nothing\","
-                     "\"/asset.css\",\"/stream\"]}\n");
+                     "\"/kept\",\"/second\",\"/asset.css\",\"/stream\"]}\n");
     stop();
 }
 END_TEST
@@ -92,6 +92,63 @@ START_TEST(one_connection_carries_many_requests_and_bodies_mean_nothing)
     ck_assert_int_eq(counts().connections, 1);
     close(fd);
     wait_for(counts().connections == 0);
+    stop();
+}
+END_TEST
+
+static int number_of(const char *path, const char *headers)
+{
+    int number = 0;
+    sscanf(body_of(get(path, headers)), "made %d", &number);
+    return number;
+}
+
+START_TEST(answers_stand_for_those_who_ask_the_same)
+{
+    start_plain();
+    int first = number_of("/kept?a=1", "");
+    ck_assert_int_gt(first, 0);
+    ck_assert_int_eq(number_of("/kept?a=1", ""), first);
+    ck_assert(strstr(text, "X-Content-Type-Options: nosniff\r\n") != NULL);
+    ck_assert_int_ne(number_of("/kept?a=2", ""), first);
+    ck_assert_int_ne(number_of("/kept", ""), first);
+    ck_assert_int_ne(number_of("/kept?a=1", "Accept: x\r\n"), first);
+    ck_assert_int_ne(number_of("/kept?a=11", ""), first);
+    ck_assert_int_eq(number_of("/kept?a=1", ""), first);
+    ck_assert_int_eq(status_of(ask("HEAD /kept?a=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")), 200);
+    ck_assert_str_eq(body_of(text), "");
+    ck_assert_int_eq(counts().kept, 3);
+    int second = number_of("/second", ""), bad = number_of("/kept?bad=1", "");
+    ck_assert_int_ne(number_of("/kept?bad=1", ""), bad); /* only what is good is kept */
+    /* Who may not have it does not get it. */
+    ck_assert_int_eq(status_of(ask("GET /kept?a=1 HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")), 421);
+    dl_http_forget(http);
+    ck_assert_int_ne(number_of("/kept?a=1", ""), first);
+    ck_assert_int_eq(number_of("/second", ""), second);
+    wait_for(number_of("/second", "") != second); /* a second has passed */
+    /* More than are kept: the oldest goes, and the newest is there. */
+    char path[32];
+    for (int i = 0; i < 40; i++) {
+        snprintf(path, sizeof path, "/kept?b=%d", i);
+        first = number_of(path, "");
+    }
+    ck_assert_int_eq(number_of(path, ""), first);
+    stop();
+}
+END_TEST
+
+START_TEST(what_is_no_request_is_closed)
+{
+    static const char *const rows[] = {"GET /echo HTTP/1.1\r\nno colon\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02\x01\r\n\r\n",
+                                       "GET /echo HTTP/9.9\r\nHost: localhost\r\n\r\n", "GET /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n"};
+    struct dl_http_options options = options_of("127.0.0.1:0");
+    options.request_ms_max = 500;
+    start(&options);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        ask(rows[i]);
+        ck_assert_msg(status_of(text) != 200, "%s: %s", rows[i], text);
+    }
+    ck_assert_int_eq(status_of(get("/echo", "")), 200);
     stop();
 }
 END_TEST
@@ -455,6 +512,7 @@ START_TEST(an_address_in_use_is_told_once_and_tried_again)
     ck_assert_int_eq(dl_http_port(http), 0);
     const char *told = strstr(noted, "http.listen: nothing is served over HTTP; retrying");
     ck_assert_ptr_nonnull(told);
+    wait_for(counts().attempts >= 2);
     close(taken);
     wait_for(dl_http_port(http) != 0);
     ck_assert_ptr_null(strstr(told + sizeof "http.listen: nothing", "nothing is served"));
@@ -509,6 +567,8 @@ int main(void)
     tcase_add_test(requests, statuses);
     tcase_add_test(requests, a_head_is_a_get_without_its_body);
     tcase_add_test(requests, one_connection_carries_many_requests_and_bodies_mean_nothing);
+    tcase_add_test(requests, answers_stand_for_those_who_ask_the_same);
+    tcase_add_test(requests, what_is_no_request_is_closed);
     tcase_add_test(requests, host_names);
     tcase_add_test(requests, a_token_is_asked_for_but_where_a_route_is_open);
     tcase_add_test(requests, a_token_file_that_cannot_be_is_refused);
