@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Every HTTP endpoint at a steady rate, with streams open and events coming in: answers, latencies, and how long the loop stalls.
 
-    bench/http_load.py [--requests 500] [--streams 100] [--events 6000] [--seconds 10] [--touchpoints 1000] [--scores nps,csat]
+    bench/http_load.py [--requests 500] [--streams 100] [--events 6000] [--seconds 10] [--touchpoints 1000] [--scores nps]
 
 Starts a real broker, a real Redis, delightd and delight-load, and prints Markdown. Latencies are from when a request was due.
 Turns of the loop are those of delightd_loop_turn_seconds during the endpoint's time."""
@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import multiprocessing
+import os
 import re
 import sys
 import tempfile
@@ -80,16 +81,29 @@ def turns_over(samples, bound):
     return samples["delightd_loop_turn_seconds_count"] - samples[f'delightd_loop_turn_seconds_bucket{{le="{bound}"}}']
 
 
+def quiet(port, arguments):
+    """The loop without requests, for comparison."""
+    before, began = scrape(port), time.monotonic()
+    time.sleep(arguments.seconds)
+    after = scrape(port)
+    print(f"| (no requests) | | | | | | {loop(before, after)} | {(after['delightd_records_total'] - before['delightd_records_total']) / (time.monotonic() - began):.0f} |", flush=True)
+
+
+def loop(before, after):
+    over = {bound: turns_over(after, bound) - turns_over(before, bound) for bound in ("0.01", "0.025", "0.05")}
+    busy = after["delightd_loop_turn_seconds_sum"] - before["delightd_loop_turn_seconds_sum"]
+    return f"{over['0.01']:.0f} / {over['0.025']:.0f} / {over['0.05']:.0f} | {1000 * after['delightd_loop_stall_seconds']:.1f} | {busy:.2f}"
+
+
 def row(path, port, arguments):
     before = scrape(port)
     latencies, statuses, took = asyncio.run(steady(port, path, arguments.requests, arguments.seconds))
     after = scrape(port)
     good, size = statuses.get(200, 0), statuses.pop("bytes")
-    over = {bound: turns_over(after, bound) - turns_over(before, bound) for bound in ("0.01", "0.025", "0.05")}
     at = lambda share: 1000 * latencies[min(len(latencies) - 1, int(share * len(latencies)))]  # noqa: E731
     records = (after["delightd_records_total"] - before["delightd_records_total"]) / took
     print(f"| `{path}` | {size} | {good / took:.0f} of {arguments.requests} | {at(0.5):.1f} | {at(0.99):.1f} | {1000 * latencies[-1]:.0f} | "
-          f"{over['0.01']:.0f} / {over['0.025']:.0f} / {over['0.05']:.0f} | {1000 * after['delightd_loop_stall_seconds']:.1f} | {records:.0f} |", flush=True)
+          f"{loop(before, after)} | {records:.0f} |", flush=True)
 
 
 def run(arguments, broker, redis, folder):
@@ -98,6 +112,8 @@ def run(arguments, broker, redis, folder):
     config = config_for(broker, redis, "http", http=http, windows=["5m", "1h", "24h"], segments=["channel"],
                         batch_interval="100ms", publish_interval="250ms", kafka={"dead_letter_topic": ""})
     with Daemon(config, folder) as daemon:
+        if arguments.nice:
+            os.setpriority(os.PRIO_PROCESS, daemon.pid, arguments.nice)
         port = int(daemon.wait_log(r"serving HTTP.* port=(\d+)")[1])
         load = ["--brokers", broker.bootstrap, "--topic", "http", "--rate", arguments.events, "--seconds", 3600, "--touchpoints", arguments.touchpoints,
                 "--segments", "channel=app|web"]
@@ -108,8 +124,9 @@ def run(arguments, broker, redis, folder):
             streams.start()
             poll(lambda: scrape(port)["delightd_http_streams"] == arguments.streams, 20, "the streams")
             print(f"{int(scrape(port)['delightd_subjects'])} subjects, {arguments.streams} streams, {arguments.events} events/s, load {open('/proc/loadavg').read().split()[0]}\n")
-            print("| path | bytes | answers/s | p50 ms | p99 ms | longest ms | turns over 10 / 25 / 50 ms | longest stall ms | records/s |")
-            print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+            print("| path | bytes | answers/s | p50 ms | p99 ms | longest ms | turns over 10 / 25 / 50 ms | longest stall ms | seconds of work | records/s |")
+            print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+            quiet(port, arguments)
             for path in ("/livez", "/readyz", "/metrics", "/api/subjects", "/api/scores?subject=all", "/api/scores?kind=touchpoint&window=1h", "/api/trend?subject=all&window=1h"):
                 row(path, port, arguments)
             last = scrape(port)
@@ -125,7 +142,8 @@ def main():
     parser.add_argument("--events", type=int, default=6000, help="a second")
     parser.add_argument("--seconds", type=int, default=10, help="for each endpoint")
     parser.add_argument("--touchpoints", type=int, default=1000)
-    parser.add_argument("--scores", default="nps,csat", help="http.scores; empty: none")
+    parser.add_argument("--scores", default="", help="http.scores, as nps,csat; none by default, as in delightd")
+    parser.add_argument("--nice", type=int, default=0, help="of delightd: below 0, as root, on a machine that is busy with other things")
     arguments = parser.parse_args()
     with Broker() as broker, RedisServer() as redis, tempfile.TemporaryDirectory() as folder:
         run(arguments, broker, redis, folder)
