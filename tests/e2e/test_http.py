@@ -10,6 +10,7 @@ import urllib.parse
 from pathlib import Path
 
 import jsonschema
+import pytest
 import yaml
 from feedback import now_ms, scores, spread, survey, wait_score
 from harness import Daemon, config_for, poll, run_delightd
@@ -226,6 +227,11 @@ def test_every_path_parameter_and_answer_of_the_document(broker, redis_server, t
                 validator(events[name]).validate(data)
                 told |= set(data.get("changed", {}).get("1h", []))
             assert scores(redis_server, "touchpoint:desk")["nps_n"] == "45"
+            # More than a stream is told by name.
+            broker.produce(topic, spread([survey("t" * 100 + str(n)) for n in range(400)]))
+            while name != "all":
+                name, data = next_event()
+                validator(events[name]).validate(data)
         for path, item in DOCUMENT["paths"].items():
             contract.check(daemon, path, 421, headers=secret | {"Host": "evil.example"})
             if item["get"].get("security") != []:
@@ -372,6 +378,7 @@ def test_kafka_mode_ingest_scorer_and_standby(broker, redis_server, new_topic, t
 # ---- Readiness and addresses ----
 
 
+@pytest.mark.release_only
 def test_readyz_says_that_redis_is_away_and_that_it_is_back(broker, redis_server, topic, tmp_path):
     with Daemon(config_for(broker, redis_server, topic, http={"listen": "127.0.0.1:0"}), tmp_path) as daemon:
         wait_ready(daemon)
@@ -386,6 +393,7 @@ def test_readyz_says_that_redis_is_away_and_that_it_is_back(broker, redis_server
         wait_ready(daemon)
 
 
+@pytest.mark.release_only
 def test_a_unix_socket_and_an_address_that_is_taken(broker, redis_server, topic, tmp_path):
     folder = Path(tempfile.mkdtemp(prefix="dl-http-"))  # pytest's own may be longer than a socket's address
     path = folder / "http.sock"
@@ -411,6 +419,7 @@ def test_a_unix_socket_and_an_address_that_is_taken(broker, redis_server, topic,
             wait_score(daemon, redis_server, "touchpoint:t", "nps_n", 1)
 
 
+@pytest.mark.release_only
 def test_check_and_reload_know_the_section(broker, redis_server, topic, tmp_path):
     config = config_for(broker, redis_server, topic, http={"listen": "127.0.0.1:0"})
     daemon = Daemon(config, tmp_path)
