@@ -227,7 +227,8 @@ static const struct row rows[] = {
     {COUNTER("delightd_owner_terms", "", "Times that this process has begun to score."), SCORER, AT(scorer.term)},
     {GAUGE("delightd_tallies_next_offset", "", "Where this process goes on in the tallies topic."), OWNER, AT(scorer.tallies_next)},
     {GAUGE("delightd_tallies_lag_records", "", "Records of the tallies topic that are not in the windows yet."), OWNER, AT(tallies_lag)},
-    {COUNTER("delightd_tallies_lost", "", "Records that are missing: of the tallies, or of events by the source chain."), SCORER, AT(scorer.lost_records)},
+    {COUNTER("delightd_tallies_lost", "", "Records that are missing: of the tallies, or of events by the source chain."), SCORER,
+     AT(scorer.lost_records)},
     {COUNTER("delightd_tallies_unreadable", "", "Records of the tallies topic that could not be read."), SCORER, AT(scorer.unreadable)},
     {GAUGE("delightd_chain_partitions", "", "Source partitions in the chain of positions."), OWNER, AT(scorer.partitions_known)},
     {COUNTER("delightd_chain_gaps", "", "Gaps in the chain of positions."), SCORER, AT(scorer.gaps)},
@@ -248,7 +249,8 @@ static const struct row rows[] = {
 };
 
 /* Known when the scores are written. */
-static const struct row scores_cut_row = {GAUGE("delightd_scores_cut", "", "1 if http.scores_max was reached, so that scores are missing above."), AT(scores_cut)};
+static const struct row scores_cut_row = {
+    GAUGE("delightd_scores_cut", "", "1 if http.scores_max was reached, so that scores are missing above."), AT(scores_cut)};
 
 /* librdkafka's, of each consumer there is. */
 #undef AT
