@@ -42,9 +42,17 @@ add_custom_command(OUTPUT ${MAN_DIR}/changelog.gz
   COMMAND sh -c "gzip -9nc '${PROJECT_SOURCE_DIR}/deploy/debian/changelog' >changelog.gz"
   WORKING_DIRECTORY ${MAN_DIR} DEPENDS ${PROJECT_SOURCE_DIR}/deploy/debian/changelog VERBATIM)
 
+# ---- Bash completion, from the program's own tables; Debian's bash-completion looks there ----
+
+set(COMPLETION ${CMAKE_BINARY_DIR}/completion/delightd)
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/completion)
+add_custom_command(OUTPUT ${COMPLETION} COMMAND sh -c "$<TARGET_FILE:delightd> help completion-bash >delightd"
+  WORKING_DIRECTORY ${CMAKE_BINARY_DIR}/completion DEPENDS delightd COMMENT "Bash completion" VERBATIM)
+install(FILES ${COMPLETION} DESTINATION share/bash-completion/completions OPTIONAL)
+
 # Under sanitizers the programs are built to be watched, not installed; the pages need them to run.
 if(NOT DELIGHT_SANITIZE)
-  add_custom_target(man ALL DEPENDS ${MAN_PAGES} ${MAN_DIR}/changelog.gz)
+  add_custom_target(man ALL DEPENDS ${MAN_PAGES} ${MAN_DIR}/changelog.gz ${COMPLETION})
 endif()
 
 # ---- Files ----

@@ -96,4 +96,5 @@ uint16_t dl_histogram_bucket(int64_t value_ms);
 int64_t dl_histogram_value(uint16_t bucket);
 
 /* Evaluation table (FORMULAS.md); both answers 1..5. */
+const char *dl_kano_word(enum dl_kano category); /* "must_be" */
 enum dl_kano dl_kano_category(int functional, int dysfunctional);

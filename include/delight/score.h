@@ -101,6 +101,8 @@ enum { DL_VALUE_TEXT_SIZE = 48 };
 /* The text of a value as it stands in Redis and JSON (words unquoted); returns
  * its length, 0 for DL_VALUE_NONE. out has DL_VALUE_TEXT_SIZE bytes. */
 size_t dl_value_format(char *out, struct dl_value value);
+/* The value of such a text. false: dl_value_format does not write this. */
+bool dl_value_parse(struct dl_value *value, const char *text, size_t bytes);
 /* Whether two values have the same text. */
 bool dl_value_equal(struct dl_value a, struct dl_value b);
 

@@ -66,5 +66,8 @@ void dl_daemon_on_hang_up(uv_signal_t *signal, int number);
 /* ---- status.c ---- */
 
 void dl_daemon_on_tick(uv_timer_t *timer);
+/* Kafka mode, once a minute and when the process begins to stop: what an operator wants to see of owner, checkpoints,
+ * transactions and the chain. */
+void dl_daemon_note_figures(struct daemon *daemon);
 /* "publishing", "standby", …: for systemd's status line. */
 const char *dl_daemon_doing(const struct daemon *daemon);

@@ -1,4 +1,4 @@
-#include "commands.h"
+#include "command_table.h"
 
 #include "config.h"
 #include "http.h"
@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,79 +16,13 @@
 #include <uv.h>
 #include <yaml.h>
 
-enum long_option { OPT_SET = 256, OPT_CONNECT, OPT_WINDOWS, OPT_AS_OF, OPT_FORMAT, OPT_STRICT,
-                   OPT_CREATE, OPT_CHECK, OPT_PARTITIONS, OPT_REPLICATION };
-
-struct command {
-    const char *name;
-    int (*call)(const struct dl_arguments *arguments);
-    const char *options; /* which of the letters and options it takes */
-    bool needs_config, takes_input;
-    const char *usage, *help;
-};
-
-#define SET_HELP "  --set A.B=VALUE    set one option over the file's; may stand several times\n"
-
-static const struct command commands[] = {
-    {"run", dl_command_run, "cs", true, false, "delightd run -c FILE [--set A.B=VALUE]…",
-     "The service: reads the topics, keeps the scores in Redis, logs to stderr or journald.\n"
-     "SIGHUP reads the configuration again; SIGTERM and SIGINT end it in order.\n\n"
-     "  -c, --config FILE  the configuration\n" SET_HELP},
-    {"check", dl_command_check, "csC", true, false, "delightd check -c FILE [--connect] [--set A.B=VALUE]…",
-     "Checks a configuration. Exit status 0: good; 78: not good, with FILE:LINE:COLUMN of every\n"
-     "mistake; 1: the configuration is good, but Kafka or Redis is not (--connect).\n\n"
-     "  -c, --config FILE  the configuration\n"
-     "  --connect          also asks Kafka for the topics and Redis for a connection\n" SET_HELP},
-    {"config", dl_command_config, "cs", false, false, "delightd config [-c FILE] [--set A.B=VALUE]…",
-     "Prints the effective configuration, defaults included and secrets hidden.\n\n"
-     "  -c, --config FILE  the configuration; without it, the defaults\n" SET_HELP},
-    {"topics", dl_command_topics, "cstkpr", true, false,
-     "delightd topics -c FILE --create|--check [--partitions N] [--replication N] [--set A.B=VALUE]…",
-     "Makes the topics that the configuration needs, or tells what is wrong with those that are there.\n"
-     "durability: kafka also needs tallies_topic and state_topic, one partition each.\n"
-     "Exit status 0: good; 1: something is not as it should be; 78: the configuration is not good.\n\n"
-     "  -c, --config FILE  the configuration\n"
-     "  --create           makes those that are missing, then checks all of them\n"
-     "  --check            only checks\n"
-     "  --partitions N     of the input topics, when they are made; default: the broker's\n"
-     "  --replication N    copies of each topic, when it is made; default: the broker's\n" SET_HELP},
-    {"score", dl_command_score, "cswafS", false, true,
-     "delightd score [FILE|-] [-c FILE] [--windows 1h,90d] [--as-of TIME] [--format table|json] [--strict]",
-     "Scores events from newline-delimited JSON with the service's own engine; no Kafka, no Redis.\n"
-     "What is not an event is listed on stderr as FILE:LINE: reason: detail.\n\n"
-     "  FILE               the events; - or nothing: standard input\n"
-     "  -c, --config FILE  scales, segments, catalogue, windows …; without it, the defaults\n"
-     "  --windows LIST     instead of the configured windows, as 1h,90d\n"
-     "  --as-of TIME       RFC 3339 or epoch ms; default: the newest event time\n"
-     "  --format FORMAT    table (default) or json\n"
-     "  --strict           reports fields that delightd does not know, and ends with status 65\n"
-     "                     if anything was reported\n" SET_HELP},
-};
-enum { COMMANDS = sizeof commands / sizeof commands[0] };
-
-static const struct {
-    char letter;
-    struct option option;
-} options[] = {
-    {'c', {"config", required_argument, NULL, 'c'}},
-    {'s', {"set", required_argument, NULL, OPT_SET}},
-    {'C', {"connect", no_argument, NULL, OPT_CONNECT}},
-    {'w', {"windows", required_argument, NULL, OPT_WINDOWS}},
-    {'a', {"as-of", required_argument, NULL, OPT_AS_OF}},
-    {'f', {"format", required_argument, NULL, OPT_FORMAT}},
-    {'S', {"strict", no_argument, NULL, OPT_STRICT}},
-    {'t', {"create", no_argument, NULL, OPT_CREATE}},
-    {'k', {"check", no_argument, NULL, OPT_CHECK}},
-    {'p', {"partitions", required_argument, NULL, OPT_PARTITIONS}},
-    {'r', {"replication", required_argument, NULL, OPT_REPLICATION}},
-};
-enum { OPTIONS = sizeof options / sizeof options[0] };
+enum { OPTIONS_MAX = 64 };
 
 static void print_help(void)
 {
     puts("delightd - customer feedback to live scores\n\nUsage:");
-    for (int i = 0; i < COMMANDS; i++)
-        printf("  %s\n", commands[i].usage);
+    for (const struct dl_command *command = dl_commands; command->name != NULL; command++)
+        printf("  %s\n", command->usage);
     puts("  delightd help [COMMAND|fields|options]\n"
          "  delightd --help | --version\n\n"
          "fields: every score with its unit; options: every option of the configuration.\n"
@@ -102,7 +35,7 @@ static void print_version(void)
            dl_redis_library_versions(), uv_version_string(), dl_http_library_version(), jansson_version_str(), yaml_get_version_string());
 }
 
-static void print_command_help(const struct command *command)
+static void print_command_help(const struct dl_command *command)
 {
     printf("Usage: %s\n\n%s", command->usage, command->help);
     if (command->call == dl_command_score) {
@@ -111,45 +44,57 @@ static void print_command_help(const struct command *command)
     }
 }
 
-static const struct command *find_command(const char *name)
+static const struct dl_command *find_command(const char *name)
 {
-    for (int i = 0; i < COMMANDS; i++)
-        if (strcmp(commands[i].name, name) == 0)
-            return &commands[i];
+    for (const struct dl_command *command = dl_commands; command->name != NULL; command++)
+        if (strcmp(command->name, name) == 0)
+            return command;
     return NULL;
 }
 
+/* What can be asked for besides a command. From the third on they make the documentation and the shell's completion. */
+static const struct {
+    const char *name;
+    void (*print)(FILE *out);
+} topics[] = {
+    {"fields", dl_fields_print_text},
+    {"options", dl_config_print_help},
+    {"fields-markdown", dl_fields_print_markdown},
+    {"options-markdown", dl_config_print_markdown},
+    {"options-man", dl_config_print_man},
+    {"completion-bash", dl_completion_print},
+};
+
 static int help(int argc, char **argv)
 {
-    const struct command *command = argc > 2 ? find_command(argv[2]) : NULL;
-    if (argc <= 2)
+    if (argc <= 2) {
         print_help();
-    else if (command != NULL)
-        print_command_help(command);
-    else if (strcmp(argv[2], "fields") == 0)
-        dl_fields_print_text(stdout);
-    else if (strcmp(argv[2], "options") == 0)
-        dl_config_print_help(stdout);
-    else if (strcmp(argv[2], "fields-markdown") == 0) /* the documentation's tables are made with these */
-        dl_fields_print_markdown(stdout);
-    else if (strcmp(argv[2], "options-markdown") == 0)
-        dl_config_print_markdown(stdout);
-    else if (strcmp(argv[2], "options-man") == 0)
-        dl_config_print_man(stdout);
-    else {
-        fprintf(stderr, "delightd: no help on '%s'; there is help on run, check, config, topics, score, fields, options\n", argv[2]);
-        return DL_EXIT_USAGE;
+        return DL_EXIT_OK;
     }
-    return DL_EXIT_OK;
+    const struct dl_command *command = find_command(argv[2]);
+    if (command != NULL) {
+        print_command_help(command);
+        return DL_EXIT_OK;
+    }
+    for (size_t i = 0; i < sizeof topics / sizeof topics[0]; i++)
+        if (strcmp(argv[2], topics[i].name) == 0) {
+            topics[i].print(stdout);
+            return DL_EXIT_OK;
+        }
+    fprintf(stderr, "delightd: no help on '%s'; there is help on ", argv[2]);
+    for (command = dl_commands; command->name != NULL; command++)
+        fprintf(stderr, "%s, ", command->name);
+    fputs("fields, options\n", stderr);
+    return DL_EXIT_USAGE;
 }
 
-static int usage_fault(const struct command *command, const char *fault, const char *what)
+static int usage_fault(const struct dl_command *command, const char *fault, const char *what)
 {
     fprintf(stderr, "delightd %s: %s%s\nusage: %s\n", command->name, fault, what, command->usage);
     return DL_EXIT_USAGE;
 }
 
-static int take_number(const struct command *command, int *number, int max)
+static int take_number(const struct dl_command *command, int *number, int max)
 {
     char *end;
     long value = strtol(optarg, &end, 10);
@@ -159,21 +104,44 @@ static int take_number(const struct command *command, int *number, int max)
     return -1;
 }
 
+/* Its number may stand behind it as a word of its own, which getopt does not take for it. */
+static int take_show(const struct dl_command *command, int argc, char **argv, struct dl_arguments *arguments)
+{
+    arguments->show = DL_SHOW_DEFAULT;
+    if (optarg == NULL && optind < argc && argv[optind][0] >= '0' && argv[optind][0] <= '9')
+        optarg = argv[optind++];
+    return optarg == NULL ? -1 : take_number(command, &arguments->show, DL_SHOW_MAX);
+}
+
 /* -1: go on. */
-static int take_option(const struct command *command, int option, struct dl_arguments *arguments)
+static int take_option(const struct dl_command *command, int option, int argc, char **argv, struct dl_arguments *arguments)
 {
     switch (option) {
     case 'c': arguments->config_path = optarg; return -1;
-    case OPT_SET: arguments->sets[arguments->set_count++] = optarg; return -1;
-    case OPT_CONNECT: arguments->connect = 1; return -1;
-    case OPT_WINDOWS: arguments->windows = optarg; return -1;
-    case OPT_AS_OF: arguments->as_of = optarg; return -1;
-    case OPT_STRICT: arguments->strict = 1; return -1;
-    case OPT_CREATE: arguments->create = 1; return -1;
-    case OPT_CHECK: arguments->check = 1; return -1;
-    case OPT_PARTITIONS: return take_number(command, &arguments->partitions, 100000);
-    case OPT_REPLICATION: return take_number(command, &arguments->replication, 100);
-    case OPT_FORMAT:
+    case DL_OPT_SET: arguments->sets[arguments->set_count++] = optarg; return -1;
+    case DL_OPT_CONNECT: arguments->connect = 1; return -1;
+    case DL_OPT_WINDOWS: arguments->windows = optarg; return -1;
+    case DL_OPT_AS_OF: arguments->as_of = optarg; return -1;
+    case DL_OPT_STRICT: arguments->strict = 1; return -1;
+    case DL_OPT_CREATE: arguments->create = 1; return -1;
+    case DL_OPT_CHECK: arguments->check = 1; return -1;
+    case DL_OPT_PARTITIONS: return take_number(command, &arguments->partitions, 100000);
+    case DL_OPT_REPLICATION: return take_number(command, &arguments->replication, 100);
+    case DL_OPT_SHOW: return take_show(command, argc, argv, arguments);
+    case DL_OPT_RESEND: arguments->resend = 1; return -1;
+    case DL_OPT_DRY_RUN: arguments->dry_run = 1; return -1;
+    case DL_OPT_REASON: arguments->reasons = optarg; return -1;
+    case DL_OPT_SINCE: arguments->since = optarg; return -1;
+    case DL_OPT_FROM: arguments->from = optarg; return -1;
+    case DL_OPT_TO: arguments->to = optarg; return -1;
+    case DL_OPT_ONLY: arguments->only = optarg; return -1;
+    case DL_OPT_WINDOW: arguments->window = optarg; return -1;
+    case DL_OPT_KIND: arguments->kind = optarg; return -1;
+    case DL_OPT_SEGMENT: arguments->segment = optarg; return -1;
+    case DL_OPT_SORT: arguments->sort = optarg; return -1;
+    case DL_OPT_FILTER: arguments->filter = optarg; return -1;
+    case DL_OPT_ONCE: arguments->once = 1; return -1;
+    case DL_OPT_FORMAT:
         arguments->json = strcmp(optarg, "json") == 0;
         if (!arguments->json && strcmp(optarg, "table") != 0)
             return usage_fault(command, "--format is table or json, not ", optarg);
@@ -183,23 +151,27 @@ static int take_option(const struct command *command, int option, struct dl_argu
     }
 }
 
-static int parse(const struct command *command, int argc, char **argv, struct dl_arguments *arguments)
+static int parse(const struct dl_command *command, int argc, char **argv, struct dl_arguments *arguments)
 {
-    struct option taken[OPTIONS + 2] = {{"help", no_argument, NULL, 'h'}};
+    struct option taken[OPTIONS_MAX] = {{"help", no_argument, NULL, 'h'}};
     size_t count = 1;
-    for (size_t i = 0; i < OPTIONS; i++)
-        if (strchr(command->options, options[i].letter) != NULL)
-            taken[count++] = options[i].option;
+    for (const struct dl_option *row = dl_command_options; row->tag != '\0'; row++)
+        if (dl_command_takes(command, row)) {
+            DL_ASSERT(count < OPTIONS_MAX - 1);
+            taken[count++] = row->option;
+        }
     int option;
     while ((option = getopt_long(argc, argv, "c:h", taken, NULL)) != -1) {
-        int status = take_option(command, option, arguments);
+        int status = take_option(command, option, argc, argv, arguments);
         if (status >= 0)
             return status;
     }
-    if (optind < argc && command->takes_input)
+    if (optind < argc && command->input != NULL)
         arguments->input = argv[optind++];
     if (optind < argc)
         return usage_fault(command, "what is this: ", argv[optind]);
+    if (command->needs_input && arguments->input == NULL)
+        return usage_fault(command, "what of? Give ", command->input);
     if (command->needs_config && arguments->config_path == NULL)
         return usage_fault(command, "which configuration? Give -c FILE", "");
     return -1;
@@ -227,7 +199,7 @@ int main(int argc, char **argv)
         print_version();
         return DL_EXIT_OK;
     }
-    const struct command *command = find_command(argv[1]);
+    const struct dl_command *command = find_command(argv[1]);
     if (command == NULL) {
         fprintf(stderr, "delightd: no command '%s'; delightd --help lists them\n", argv[1]);
         return DL_EXIT_USAGE;
@@ -235,7 +207,7 @@ int main(int argc, char **argv)
     const char **sets = calloc((size_t)argc, sizeof *sets);
     if (sets == NULL)
         return DL_EXIT_SOFTWARE;
-    struct dl_arguments arguments = {.sets = sets, .input = "-", .replication = -1};
+    struct dl_arguments arguments = {.sets = sets, .replication = -1};
     argv[1] = argv[0];
     int status = parse(command, argc - 1, argv + 1, &arguments);
     if (status < 0)

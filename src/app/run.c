@@ -82,6 +82,7 @@ void dl_daemon_begin_stop(struct daemon *daemon)
         return;
     daemon->stopping = true;
     dl_service_stopping();
+    dl_daemon_note_figures(daemon);
     uv_timer_start(&daemon->deadline, on_deadline, (uint64_t)daemon->config->shutdown_timeout_ms, 0);
     if (daemon->ingest != NULL)
         dl_ingest_stop(daemon->ingest);

@@ -344,18 +344,6 @@ static FILE *open_input(const char *path, bool twice)
     return copy;
 }
 
-static bool parse_as_of(const char *text, int64_t *as_of_ms)
-{
-    char *end;
-    errno = 0;
-    long long number = strtoll(text, &end, 10);
-    if (*text != '\0' && *end == '\0' && errno == 0)
-        *as_of_ms = number;
-    else if (dl_time_parse(text, strlen(text), as_of_ms) != DL_OK)
-        return false;
-    return *as_of_ms >= DL_TIME_MS_MIN && *as_of_ms <= DL_TIME_MS_MAX;
-}
-
 static enum dl_status scorer_init(struct scorer *scorer)
 {
     const struct dl_engine_options engine = dl_settings_engine(scorer->config);
@@ -425,12 +413,12 @@ static struct dl_config *load(const struct dl_arguments *arguments, int *exit_st
 int dl_command_score(const struct dl_arguments *arguments)
 {
     struct scorer scorer = {
-        .name = strcmp(arguments->input, "-") == 0 ? "-" : arguments->input,
+        .name = arguments->input == NULL ? "-" : arguments->input,
         .strict = arguments->strict != 0,
         .newest_ms = INT64_MIN,
         .as_of_ms = INT64_MIN,
     };
-    if (arguments->as_of != NULL && !parse_as_of(arguments->as_of, &scorer.as_of_ms)) {
+    if (arguments->as_of != NULL && !dl_argument_time(arguments->as_of, &scorer.as_of_ms)) {
         fprintf(stderr, "delightd score: --as-of '%s' is neither RFC 3339 with an offset nor epoch milliseconds since 2000\n",
                 arguments->as_of);
         return DL_EXIT_USAGE;
@@ -440,9 +428,9 @@ int dl_command_score(const struct dl_arguments *arguments)
     if (config == NULL)
         return exit_status;
     scorer.config = config;
-    scorer.input = open_input(arguments->input, scorer.as_of_ms == INT64_MIN);
+    scorer.input = open_input(scorer.name, scorer.as_of_ms == INT64_MIN);
     if (scorer.input == NULL) {
-        fprintf(stderr, "delightd: cannot read %s: %s\n", arguments->input, strerror(errno));
+        fprintf(stderr, "delightd: cannot read %s: %s\n", scorer.name, strerror(errno));
         exit_status = DL_EXIT_NO_INPUT;
     } else {
         exit_status = score_file(&scorer, arguments->json != 0);

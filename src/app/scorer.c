@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     PULSE_MS = 100,
@@ -71,6 +72,7 @@ void dl_scorer_end_term(struct dl_scorer *scorer)
 {
     dl_checkpoint_release(scorer->checkpoint);
     if (scorer->scoring != NULL) {
+        scorer->counts.redis_fenced += dl_scoring_fenced_writes(scorer->scoring);
         scorer->handles++;
         dl_scoring_close(scorer->scoring, on_scoring_closed, scorer);
         scorer->scoring = NULL;
@@ -114,7 +116,7 @@ static void on_lost(void *context)
 {
     struct dl_scorer *scorer = context;
     scorer->owner = false;
-    if (scorer->state == DL_SCORER_STANDBY)
+    if (scorer->state == DL_SCORER_STANDBY || dl_broken("deaf_scorer"))
         return;
     dl_note(scorer->options.notes, DL_NOTE_NOTICE, "the group has given the scores to another process; this one stands by");
     dl_scorer_end_term(scorer);
@@ -478,6 +480,7 @@ void dl_scorer_publish(struct dl_scorer *scorer, struct dl_view_status *status)
     }
     if (scorer->state == DL_SCORER_SCORING) {
         dl_failpoint("publish");
+        memcpy(status->window_since_ms, scorer->data_since_ms, sizeof status->window_since_ms);
         dl_scoring_publish(scorer->scoring, status);
     }
 }

@@ -47,6 +47,7 @@ struct dl_scorer_counts {
     int64_t tallies_next, tallies_end, partitions_known;
     int64_t checkpoints, checkpoint_ms, checkpoint_records; /* ms: wall clock of the last one */
     int64_t parts, gaps, lost_records, unreadable;
+    int64_t redis_fenced;           /* writes that Redis refused, for a newer owner's token was there */
     struct dl_durations checkpoint;                /* from the first pane that is collected until Kafka has it */
     struct dl_transactions_counts transactions;    /* of checkpoints */
     struct dl_kafka_statistics kafka;              /* of the tallies' consumer */

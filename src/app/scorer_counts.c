@@ -21,5 +21,6 @@ void dl_scorer_counts(const struct dl_scorer *scorer, struct dl_scorer_counts *c
     counts->token = scorer->token;
     counts->tallies_next = scorer->counted;
     counts->tallies_end = scorer->tallies_end;
+    counts->redis_fenced += scorer->scoring == NULL ? 0 : dl_scoring_fenced_writes(scorer->scoring);
     counts->partitions_known = scorer->chain == NULL ? 0 : (int64_t)dl_chain_count(scorer->chain);
 }

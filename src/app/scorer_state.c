@@ -357,18 +357,19 @@ void dl_scorer_begin_save(struct dl_scorer *scorer)
 {
     scorer->collecting = true;
     scorer->save_began_ns = uv_hrtime();
-    scorer->collected.bytes = 0;
     scorer->collected_records = 0;
+    /* What is obsolete goes first: a recount may have written panes under the same keys. */
+    struct dl_record_bytes emptied = scorer->collected;
+    scorer->collected = scorer->obsolete;
+    scorer->obsolete = emptied;
+    scorer->obsolete.bytes = 0;
     dl_scorer_pause(scorer, true); /* between the slices nothing may change */
     dl_scorer_collect(scorer);
 }
 
 static enum dl_status finish_collecting(struct dl_scorer *scorer)
 {
-    enum dl_status status = dl_record_bytes_add(&scorer->collected, scorer->obsolete.data, scorer->obsolete.bytes);
-    dl_record_bytes_deinit(&scorer->obsolete);
-    if (status == DL_OK)
-        status = add_head(scorer);
+    enum dl_status status = add_head(scorer);
     if (status == DL_OK)
         status = dl_checkpoint_save(scorer->checkpoint, scorer->term, &scorer->collected);
     return status;

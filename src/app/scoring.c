@@ -186,6 +186,13 @@ void dl_scoring_view_counts(const struct dl_scoring *scoring, struct dl_view_cou
     dl_view_counts(scoring->view, counts);
 }
 
+int64_t dl_scoring_fenced_writes(const struct dl_scoring *scoring)
+{
+    struct dl_view_counts counts;
+    dl_view_counts(scoring->view, &counts);
+    return counts.fenced;
+}
+
 void dl_scoring_reconfigure(struct dl_scoring *scoring)
 {
     const struct dl_scoring_options *options = &scoring->options;

@@ -56,6 +56,8 @@ void dl_scoring_leave(struct dl_scoring *scoring);
 bool dl_scoring_redis_up(const struct dl_scoring *scoring);
 bool dl_scoring_fenced(const struct dl_scoring *scoring);
 void dl_scoring_view_counts(const struct dl_scoring *scoring, struct dl_view_counts *counts);
+/* Writes that Redis has refused, for a newer owner has written there. */
+int64_t dl_scoring_fenced_writes(const struct dl_scoring *scoring);
 void dl_scoring_reconfigure(struct dl_scoring *scoring);
 /* Once a second: tells what was not counted where its sender meant it. */
 void dl_scoring_tick(struct dl_scoring *scoring);

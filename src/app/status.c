@@ -45,13 +45,11 @@ static void note_rejects(struct daemon *daemon)
     daemon->rejects_note_ms = now_ms + NOTE_MS;
 }
 
-/* Kafka mode, once a minute: what an operator wants to see of owner, checkpoints, transactions and the chain. */
-static void note_figures(struct daemon *daemon)
+void dl_daemon_note_figures(struct daemon *daemon)
 {
-    int64_t now_ms = dl_monotonic_ms();
-    if (!dl_daemon_kafka_mode(daemon) || now_ms < daemon->figures_note_ms)
+    if (!dl_daemon_kafka_mode(daemon))
         return;
-    daemon->figures_note_ms = now_ms + NOTE_MS;
+    daemon->figures_note_ms = dl_monotonic_ms() + NOTE_MS;
     if (daemon->scorer != NULL) {
         struct dl_scorer_counts counts;
         dl_scorer_counts(daemon->scorer, &counts);
@@ -60,7 +58,8 @@ static void note_figures(struct daemon *daemon)
                 DL_NUMBER("tallies_end", counts.tallies_end), DL_NUMBER("checkpoints", counts.checkpoints),
                 DL_NUMBER("checkpoint_age_ms", counts.checkpoint_ms == 0 ? -1 : dl_wall_ms() - counts.checkpoint_ms),
                 DL_NUMBER("checkpoint_records", counts.checkpoint_records), DL_NUMBER("chain_partitions", counts.partitions_known),
-                DL_NUMBER("gaps", counts.gaps), DL_NUMBER("lost", counts.lost_records), DL_NUMBER("unreadable", counts.unreadable));
+                DL_NUMBER("gaps", counts.gaps), DL_NUMBER("lost", counts.lost_records), DL_NUMBER("unreadable", counts.unreadable),
+                DL_NUMBER("redis_fenced", counts.redis_fenced));
     }
     if (daemon->ingest != NULL) {
         struct dl_transactions_counts counts;
@@ -92,6 +91,7 @@ void dl_daemon_on_tick(uv_timer_t *timer)
     if (dl_daemon_scoring(daemon) != NULL)
         dl_scoring_tick(dl_daemon_scoring(daemon));
     note_rejects(daemon);
-    note_figures(daemon);
+    if (dl_monotonic_ms() >= daemon->figures_note_ms)
+        dl_daemon_note_figures(daemon);
     tell_status(daemon);
 }

@@ -27,7 +27,8 @@ static void add(struct plan *plan, struct dl_kafka_topic_wish wish)
 }
 
 /* Input: memory mode reads the longest window again at each start; kafka mode only what it has not counted yet, for which a
- * week is plenty. Tallies: as far back as a window that is configured later can be filled. */
+ * week is plenty. Tallies: as far back as a window that is configured later can be filled. State: who takes over reads what is
+ * not compacted yet, too, and the segment that is being written never is: hence small ones. */
 static bool make_plan(struct plan *plan, const struct dl_config *config, const struct dl_arguments *arguments)
 {
     bool kafka = config->durability == DL_DURABILITY_KAFKA;
@@ -40,7 +41,7 @@ static bool make_plan(struct plan *plan, const struct dl_config *config, const s
     plan->tallies_configs[1] = (struct dl_kafka_property){"retention.ms", plan->tallies_retention};
     plan->state_configs[0] = (struct dl_kafka_property){"cleanup.policy", "compact"};
     plan->state_configs[1] = (struct dl_kafka_property){"min.cleanable.dirty.ratio", "0.2"};
-    plan->state_configs[2] = (struct dl_kafka_property){"segment.bytes", "67108864"};
+    plan->state_configs[2] = (struct dl_kafka_property){"segment.bytes", "8388608"};
     plan->wishes = calloc(config->kafka.topics.count + OWN_TOPICS, sizeof *plan->wishes);
     if (plan->wishes == NULL)
         return false;
@@ -108,18 +109,12 @@ int dl_command_topics(const struct dl_arguments *arguments)
         fprintf(stderr, "delightd topics: expected --create or --check\n");
         return DL_EXIT_USAGE;
     }
-    struct dl_config *config = NULL;
-    struct dl_config_errors errors = {0};
-    enum dl_status status = dl_config_load(&config, arguments->config_path, arguments->sets, arguments->set_count, &errors);
-    if (status == DL_OK)
-        status = dl_config_require_service(config, &errors);
-    dl_config_errors_print(&errors, stderr);
-    int exit_status = status == DL_OK ? DL_EXIT_OK : status == DL_MEMORY ? DL_EXIT_SOFTWARE : DL_EXIT_CONFIG;
-    struct dl_log *log = status == DL_OK ? dl_log_create(DL_LOG_STDERR, DL_NOTE_WARNING) : NULL;
-    if (log != NULL)
-        exit_status = create_or_check(config, arguments, dl_log_sink(log));
-    else if (status == DL_OK)
-        exit_status = DL_EXIT_SOFTWARE;
+    int exit_status;
+    struct dl_config *config = dl_argument_config(arguments, &exit_status);
+    if (config == NULL)
+        return exit_status;
+    struct dl_log *log = dl_log_create(DL_LOG_STDERR, DL_NOTE_WARNING);
+    exit_status = log == NULL ? DL_EXIT_SOFTWARE : create_or_check(config, arguments, dl_log_sink(log));
     dl_log_destroy(log);
     dl_config_destroy(config);
     return exit_status;

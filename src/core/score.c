@@ -235,11 +235,6 @@ static void score_kano_significance(struct dl_scores *scores, const int64_t *kan
 
 static void score_kano(struct dl_scores *scores, const int64_t *kano, const struct dl_score_options *options)
 {
-    static const char *const words[DL_KANO_CATEGORIES] = {
-        [DL_KANO_MUST_BE] = "must_be",         [DL_KANO_ONE_DIMENSIONAL] = "one_dimensional",
-        [DL_KANO_ATTRACTIVE] = "attractive",   [DL_KANO_INDIFFERENT] = "indifferent",
-        [DL_KANO_REVERSE] = "reverse",         [DL_KANO_QUESTIONABLE] = "questionable",
-    };
     if (!any_of(kano, DL_KANO_CATEGORIES))
         return;
     int64_t n = sum_of(kano, DL_KANO_CATEGORIES);
@@ -261,7 +256,7 @@ static void score_kano(struct dl_scores *scores, const int64_t *kano, const stru
     if (n <= 0)
         return;
     int64_t largest, second;
-    put_word(scores, DL_FIELD_kano_category, words[two_largest(kano, DL_KANO_CATEGORIES, &largest, &second)]);
+    put_word(scores, DL_FIELD_kano_category, dl_kano_word((enum dl_kano)two_largest(kano, DL_KANO_CATEGORIES, &largest, &second)));
     put_ratio(scores, DL_FIELD_kano_category_strength, 100, minus(largest, second), n);
     put_ratio(scores, DL_FIELD_kano_total_strength, 100, wanted, n);
     score_kano_significance(scores, kano, n);

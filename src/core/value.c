@@ -1,5 +1,6 @@
 /* How a value reads. Redis and JSON want '.' whatever the locale says, so the
  * digits of fractions are computed here and not by printf. */
+#include <delight/counter.h>
 #include <delight/score.h>
 
 #include <math.h>
@@ -83,6 +84,62 @@ size_t dl_value_format(char *out, struct dl_value value)
     }
     *end = '\0';
     return (size_t)(end - out);
+}
+
+const char *dl_kano_word(enum dl_kano category)
+{
+    static const char *const words[DL_KANO_CATEGORIES] = {
+        [DL_KANO_MUST_BE] = "must_be",         [DL_KANO_ONE_DIMENSIONAL] = "one_dimensional",
+        [DL_KANO_ATTRACTIVE] = "attractive",   [DL_KANO_INDIFFERENT] = "indifferent",
+        [DL_KANO_REVERSE] = "reverse",         [DL_KANO_QUESTIONABLE] = "questionable",
+    };
+    DL_ASSERT((unsigned)category < DL_KANO_CATEGORIES);
+    return words[category];
+}
+
+static bool read_word(struct dl_value *value, const char *text, size_t bytes)
+{
+    for (int category = 0; category < DL_KANO_CATEGORIES; category++) {
+        const char *word = dl_kano_word((enum dl_kano)category);
+        if (strlen(word) == bytes && memcmp(word, text, bytes) == 0) {
+            *value = (struct dl_value){.kind = DL_VALUE_WORD, .word = word};
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Up to `bytes` digits; false: something else, or too many for int64. */
+static bool read_digits(const char *text, size_t bytes, int64_t *number)
+{
+    *number = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        int digit = text[i] - '0';
+        if (digit < 0 || digit > 9 || __builtin_mul_overflow(*number, 10, number) || __builtin_add_overflow(*number, digit, number))
+            return false;
+    }
+    return bytes > 0;
+}
+
+bool dl_value_parse(struct dl_value *value, const char *text, size_t bytes)
+{
+    if (read_word(value, text, bytes))
+        return true;
+    bool negative = bytes > 0 && *text == '-';
+    const char *digits = text + negative, *end = text + bytes;
+    const char *point = memchr(digits, '.', (size_t)(end - digits));
+    int64_t whole, units = 0;
+    if (!read_digits(digits, (size_t)((point ? point : end) - digits), &whole))
+        return false;
+    if (!point) {
+        *value = (struct dl_value){.kind = DL_VALUE_INTEGER, .integer = negative ? -whole : whole};
+        return true;
+    }
+    if (end - point != 5 || !read_digits(point + 1, 4, &units))
+        return false;
+    double magnitude = (double)whole + (double)units / (double)DECIMALS;
+    *value = (struct dl_value){.kind = DL_VALUE_FRACTION, .fraction = negative ? -magnitude : magnitude};
+    return true;
 }
 
 bool dl_value_equal(struct dl_value a, struct dl_value b)

@@ -1,6 +1,5 @@
 #include "kafka_deadletter.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,19 +125,6 @@ static enum dl_status find_range(struct dl_recall *recall, int64_t since_ms)
     return status;
 }
 
-static bool number_of(const void *text, size_t bytes, int64_t max, int64_t *number)
-{
-    char copy[24];
-    if (!text || bytes == 0 || bytes >= sizeof copy)
-        return false;
-    memcpy(copy, text, bytes);
-    copy[bytes] = '\0';
-    char *stop;
-    errno = 0;
-    *number = strtoll(copy, &stop, 10);
-    return errno == 0 && *stop == '\0' && stop != copy && *number >= 0 && *number <= max;
-}
-
 static enum dl_status remember(struct dl_recalled *found, int32_t partition, int64_t offset)
 {
     if (partition >= found->count) {
@@ -163,14 +149,12 @@ static enum dl_status take_letter(struct dl_recall *recall, const rd_kafka_messa
     const void *topic, *partition, *offset;
     size_t topic_bytes, partition_bytes, offset_bytes;
     int64_t partition_number, offset_number;
-    /* A source topic of more partitions than this is not one of Kafka. */
-    const int64_t partitions_max = 1000000;
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
         rd_kafka_header_get_last(headers, DL_DEADLETTER_HEADER "topic", &topic, &topic_bytes) ||
         rd_kafka_header_get_last(headers, DL_DEADLETTER_HEADER "partition", &partition, &partition_bytes) ||
         rd_kafka_header_get_last(headers, DL_DEADLETTER_HEADER "offset", &offset, &offset_bytes) ||
-        !number_of(partition, partition_bytes, partitions_max, &partition_number) ||
-        !number_of(offset, offset_bytes, INT64_MAX, &offset_number))
+        !dl_letter_number(partition, partition_bytes, DL_LETTER_PARTITIONS_MAX, &partition_number) ||
+        !dl_letter_number(offset, offset_bytes, INT64_MAX, &offset_number))
         return DL_OK;
     for (size_t i = 0; i < deadletter->source_topic_count; i++)
         if (strlen(deadletter->source_topics[i]) == topic_bytes &&

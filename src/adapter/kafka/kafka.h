@@ -1,6 +1,7 @@
 /* Kafka: the source of events, and where what is not an event goes. */
 #pragma once
 
+#include <delight/name.h>
 #include <delight/note.h>
 #include <delight/status.h>
 
@@ -61,11 +62,14 @@ struct dl_kafka_source_options {
     int64_t start_ms;         /* read from the first record not older; INT64_MIN: from the beginning */
     int64_t warm_up_records;  /* read so many offsets before that, marked warm_up (dedupe) */
     int64_t retention_ms_min; /* warn when a topic keeps less than this; 0: do not look */
+    bool dead_letters;        /* the topics hold them: room for their error headers behind the first 64 */
     const struct dl_kafka_group_options *group; /* NULL: memory mode. Copied. start_ms is not used with it */
     /* librdkafka's statistics (STATISTICS.md of it), every few seconds, inside poll; with the callbacks' context.
      * Borrowed. NULL: not wanted. */
     void (*on_statistics)(void *context, const char *json, size_t bytes);
 };
+
+enum { DL_KAFKA_HEADERS_MAX = 64, DL_KAFKA_ERROR_HEADERS = 6 };
 
 struct dl_kafka_header {
     const char *key;
@@ -82,7 +86,7 @@ struct dl_kafka_record {
     int64_t timestamp_ms; /* -1: none */
     const void *key, *value; /* NULL: none */
     size_t key_bytes, value_bytes;
-    const struct dl_kafka_header *headers; /* up to 64 */
+    const struct dl_kafka_header *headers; /* up to DL_KAFKA_HEADERS_MAX; of dead letters, DL_KAFKA_ERROR_HEADERS more */
     size_t header_count;
     bool warm_up;         /* before the start: for duplicates only, not to be counted */
 };
@@ -126,6 +130,11 @@ void dl_kafka_source_progress(const struct dl_kafka_source *source, int64_t *rea
 size_t dl_kafka_source_partitions(const struct dl_kafka_source *source); /* assigned now */
 /* Kafka has said which partitions are this process's, be it none. */
 bool dl_kafka_source_assigned(const struct dl_kafka_source *source);
+
+/* The re-read of a partition, memory mode: [begun, target) is what it held from
+ * start_ms on when it was first seen. False: not known yet, or it came later. */
+bool dl_kafka_source_range(const struct dl_kafka_source *source, uint16_t topic, int32_t partition, int64_t *begun,
+                           int64_t *target);
 
 /* Kafka mode: everything not committed was dropped; every partition goes on at
  * its committed offset (on_start follows from a later poll). Ingest thread. */
@@ -175,6 +184,59 @@ int64_t dl_deadletter_delivered(const struct dl_deadletter *deadletter);
 DL_MUST_USE enum dl_status dl_deadletter_recall(struct dl_deadletter *deadletter, int64_t since_ms, int timeout_ms);
 /* Highest recalled offset of a source partition, -1: none. */
 int64_t dl_deadletter_recalled(const struct dl_deadletter *deadletter, uint16_t topic, int32_t partition);
+
+/* ---- Dead letters, read and sent again: `delightd deadletter` ---- */
+
+/* What a dead letter says of the record it is a copy of. Borrowed from the letter. */
+struct dl_kafka_letter {
+    struct dl_name topic;    /* where the record stood */
+    int32_t partition;
+    int64_t offset;
+    int64_t timestamp_ms;    /* -1: it had none */
+    struct dl_name reason, detail;
+    bool cut;                /* not the whole record: its value was cut, or its key and headers left out */
+    struct dl_name resent;   /* "TOPIC:PARTITION:OFFSET": the record itself was a dead letter that was sent again; else no name */
+};
+
+/* False: delightd did not write this record. */
+bool dl_kafka_letter_read(const struct dl_kafka_record *record, struct dl_kafka_letter *letter);
+/* The headers that the letter's record had, without delightd's own, and the mark
+ * `resent` ("TOPIC:PARTITION:OFFSET" of the letter) in front. out has room for
+ * header_count + 1; returns their number. */
+size_t dl_kafka_letter_headers(const struct dl_kafka_record *record, const char *resent, struct dl_kafka_header *out);
+
+/* A record to be sent again; borrowed for the call. */
+struct dl_kafka_resend {
+    const char *topic;
+    int32_t partition;    /* -1: by key */
+    int64_t timestamp_ms; /* -1: now */
+    const void *key, *value; /* NULL: none */
+    size_t key_bytes, value_bytes;
+    const struct dl_kafka_header *headers;
+    size_t header_count;
+    size_t number;        /* the caller's, for on_resent */
+};
+
+enum dl_kafka_resent {
+    DL_KAFKA_RESENT,       /* all replicas have it */
+    DL_KAFKA_NOT_RESENT,   /* it is not in the topic */
+    DL_KAFKA_MAYBE_RESENT, /* no answer: it may be there, or not */
+};
+/* Inside send, poll and destroy. reason: NULL when it is resent. alone: what failed is this
+ * record's own (its size, its timestamp), not to be expected of others. */
+typedef void dl_kafka_on_resent(void *context, size_t number, enum dl_kafka_resent how, const char *reason, bool alone);
+
+struct dl_kafka_resender;
+/* An idempotent producer, all replicas; what is not taken within timeout_ms fails. DL_INVALID: noted. */
+DL_MUST_USE enum dl_status dl_kafka_resender_create(const struct dl_kafka_options *options, int timeout_ms,
+                                                    dl_kafka_on_resent *on_resent, void *context,
+                                                    struct dl_kafka_resender **resender);
+/* Reports what is outstanding as not or maybe resent. */
+void dl_kafka_resender_destroy(struct dl_kafka_resender *resender);
+/* Copies the record. DL_FULL: too much is outstanding; poll and call again. */
+DL_MUST_USE enum dl_status dl_kafka_resender_send(struct dl_kafka_resender *resender, const struct dl_kafka_resend *resend);
+void dl_kafka_resender_poll(struct dl_kafka_resender *resender, int timeout_ms);
+size_t dl_kafka_resender_outstanding(const struct dl_kafka_resender *resender);
 
 /* ---- Transactions: what is written is there whole, with the positions, or not at all ---- */
 
@@ -240,7 +302,8 @@ struct dl_transaction {
  * committed; the next run waits for that. DL_REFUSED: a record that cannot be made
  * smaller. DL_FENCED: another producer with this transactional.id is at work.
  * DL_FATAL: librdkafka gave up, or the transaction took longer than timeout_ms and
- * Kafka ended it (another producer may be at work all the same). After these two:
+ * Kafka ended it (another producer may be at work all the same), or one that was
+ * aborted has left records of which nobody knows whether they were written. After these two:
  * destroy it, create another; whether the last one is committed shows in what Kafka
  * has. What is not allowed is retried for ever. */
 DL_MUST_USE enum dl_status dl_transactions_run(struct dl_transactions *transactions, const struct dl_transaction *transaction);

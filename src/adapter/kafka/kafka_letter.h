@@ -9,6 +9,11 @@
 #include <sys/queue.h>
 
 #define DL_DEADLETTER_HEADER "__delightd.errors."
+/* On a record that was a dead letter and was sent again: which. */
+#define DL_RESENT_HEADER "__delightd.resent.from"
+
+/* A source topic of more partitions than this is not one of Kafka. */
+enum { DL_LETTER_PARTITIONS_MAX = 1000000 };
 
 struct dl_letter {
     TAILQ_ENTRY(dl_letter) link; /* in the order of sending */
@@ -50,5 +55,7 @@ void dl_letter_detail(const struct dl_letter *letter, char *out, size_t out_size
 
 /* What is sent: the caller's to destroy until librdkafka takes them. */
 rd_kafka_headers_t *dl_letter_headers(const struct dl_letter *letter, const char *source_topic);
+/* The number 0..max that a header says; false: none. */
+bool dl_letter_number(const void *text, size_t bytes, int64_t max, int64_t *number);
 /* Of sent_bytes; NULL: none. A value that was cut to nothing is left out. */
 const void *dl_letter_value(const struct dl_letter *letter);

@@ -7,10 +7,7 @@
 #include "kafka_conf.h"
 #include "kafka_trouble.h"
 
-enum {
-    DL_KAFKA_HEADERS_MAX = 64,
-    DL_KAFKA_BATCH = 2048, /* records handed out by one poll, at most */
-};
+enum { DL_KAFKA_BATCH = 2048 /* records handed out by one poll, at most */ };
 
 /*          metadata                offsets known             topic gone
  * (none) ───────────► LOOKUP ──────────────────► READING ───────────────► GONE
@@ -91,7 +88,8 @@ struct dl_kafka_source {
     int64_t tend_due_ms, ends_due_ms;
     uint64_t polls;
     rd_kafka_message_t *messages[DL_KAFKA_BATCH];
-    struct dl_kafka_header headers[DL_KAFKA_HEADERS_MAX];
+    size_t headers_max;
+    struct dl_kafka_header headers[DL_KAFKA_HEADERS_MAX + DL_KAFKA_ERROR_HEADERS];
 };
 
 /* ---- source_assign.c ---- */

@@ -83,6 +83,7 @@ enum dl_status dl_kafka_source_create(const struct dl_kafka_source_options *opti
     source->start_ms = options->start_ms;
     source->warm_up_records = options->warm_up_records;
     source->retention_ms_min = options->retention_ms_min;
+    source->headers_max = DL_KAFKA_HEADERS_MAX + (options->dead_letters ? DL_KAFKA_ERROR_HEADERS : 0);
     source->refresh_ms = refresh_ms_of(&options->kafka);
     dl_kafka_trouble_init(&source->trouble, source->notes, "source");
     if (!copy_topics(source, options)) {
@@ -128,7 +129,7 @@ static size_t take_headers(struct dl_kafka_source *source, const rd_kafka_messag
     size_t count = 0;
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return 0;
-    while (count < DL_KAFKA_HEADERS_MAX) {
+    while (count < source->headers_max) {
         const char *key;
         const void *value;
         size_t bytes;
@@ -396,6 +397,18 @@ bool dl_kafka_source_assigned(const struct dl_kafka_source *source)
     for (size_t i = 0; i < source->topic_count; i++)
         if (!source->topics[i].seen)
             return false;
+    return true;
+}
+
+bool dl_kafka_source_range(const struct dl_kafka_source *source, uint16_t topic, int32_t partition, int64_t *begun,
+                           int64_t *target)
+{
+    DL_ASSERT(topic < source->topic_count);
+    const struct dl_kafka_topic *of = &source->topics[topic];
+    if (partition < 0 || partition >= of->partition_count || !of->partitions[partition].progressing)
+        return false;
+    *begun = of->partitions[partition].begun;
+    *target = of->partitions[partition].target;
     return true;
 }
 

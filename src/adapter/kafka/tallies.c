@@ -99,7 +99,8 @@ static enum dl_status configure(struct dl_tallies *tallies, const struct dl_tall
     (void)snprintf(name, sizeof name, "score-%011" PRId64 ".%03ld-%s", (int64_t)now.tv_sec, now.tv_nsec / 1000000,
                    options->kafka.instance ? options->kafka.instance : "delightd");
     (void)snprintf(session, sizeof session, "%" PRId64, session_ms);
-    (void)snprintf(heartbeat, sizeof heartbeat, "%" PRId64, session_ms / 3 < 2000 ? session_ms / 3 : 2000);
+    (void)snprintf(heartbeat, sizeof heartbeat, "%" PRId64,
+                   session_ms / 3 < DL_KAFKA_HEARTBEAT_MS ? session_ms / 3 : DL_KAFKA_HEARTBEAT_MS);
     const struct {
         const char *key, *value;
         bool users; /* as the user says, if he does */

@@ -84,6 +84,7 @@ struct dl_view_counts {
 
 struct dl_view_status { /* what goes to cx:meta and cx:instance:NAME besides the options */
     int64_t data_since_ms;
+    int64_t window_since_ms[DL_WINDOWS_MAX]; /* the window is whole from here on only; 0 or less: from data_since_ms on */
     const char *roles;
     int64_t partitions, lag;
     bool draining;   /* the process is ending: only what has changed is written */

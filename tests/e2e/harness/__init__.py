@@ -18,6 +18,7 @@ from .daemon import Daemon, Loader, config_for, merge, run_delightd
 from .polling import HarnessError, free_port, poll, skip_or_fail, tail, timeout_factor
 from .process import Process, gone, listening_addresses
 from .redis_server import RedisServer, require_redis
+from .terminal import Terminal
 
 __all__ = [
     "Broker",
@@ -28,6 +29,7 @@ __all__ = [
     "Process",
     "Record",
     "RedisServer",
+    "Terminal",
     "config_for",
     "free_port",
     "gone",

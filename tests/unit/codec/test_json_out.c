@@ -71,6 +71,31 @@ START_TEST(test_strings_are_escaped)
 }
 END_TEST
 
+START_TEST(test_a_terminal_is_safe_from_any_bytes)
+{
+    static const struct {
+        const char *given;
+        size_t bytes;
+        const char *printed;
+    } rows[] = {
+        {"plain \xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80 \"'", 18, "plain \xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80 \"'"},
+        {"a\nb\tc\rd\\", 8, "a\\nb\\tc\\rd\\\\"},
+        {"\x1b[31m\0\x7f", 7, "\\x1B[31m\\x00\\x7F"},
+        {"\xc2\x9b\xc2\xa0", 4, "\\u{009B}\xc2\xa0"}, /* CSI as one character; beside it, a space */
+        {"\xe2\x80\xae\xe2\x81\xa6\xef\xbb\xbf", 9, "\\u{202E}\\u{2066}\\u{FEFF}"},
+        {"\xff\xc3", 2, "\\xFF\\xC3"},
+        {"\xed\xa0\x80", 3, "\\xED\\xA0\\x80"},
+        {"", 0, ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        dl_text_clear(&text);
+        dl_text_printf(&text, ">");
+        dl_text_add_printable(&text, rows[i].given, rows[i].bytes);
+        ck_assert_msg(strcmp(text.data + 1, rows[i].printed) == 0, "row %zu: %s", i, text.data);
+    }
+}
+END_TEST
+
 START_TEST(test_scores)
 {
     struct dl_counts counts = {{0}};
@@ -182,6 +207,28 @@ START_TEST(test_trend)
     ck_assert_ptr_nonnull(strstr(text.data, ",33.3333],\"n\":[-1,0,"));
     ck_assert_double_eq(json_real_value(value_at(trend, "nps", 50)), -100.0);
     json_decref(trend);
+
+    struct dl_trend_halves halves[2];
+    dl_json_trend_halves(text.data, text.bytes, measures, 2, halves);
+    ck_assert(!halves[0].known);
+    ck_assert(!halves[1].known); /* of the earlier half nothing but a retraction */
+    static const char given[] = "{\"nps\":{\"value\":[10.0000,null,40.0000],\"n\":[1,0,2]},\"csat\":{\"value\":3,\"n\":[]}}";
+    char moved[2000];
+    int length = snprintf(moved, sizeof moved, "{\"nps\":{\"value\":[10.0000,40.0000");
+    for (int pane = 2; pane < DL_PANES; pane++)
+        length += snprintf(moved + length, sizeof moved - (size_t)length, ",%s", pane == 59 ? "-5.0000" : "null");
+    length += snprintf(moved + length, sizeof moved - (size_t)length, "],\"n\":[1,2");
+    for (int pane = 2; pane < DL_PANES; pane++)
+        length += snprintf(moved + length, sizeof moved - (size_t)length, ",%d", pane == 59);
+    length += snprintf(moved + length, sizeof moved - (size_t)length, "]}}");
+    dl_json_trend_halves(moved, (size_t)length, measures, 2, halves);
+    ck_assert(halves[1].known && !halves[0].known);
+    ck_assert_double_eq(halves[1].earlier, 30.0);
+    ck_assert_double_eq(halves[1].later, -5.0);
+    dl_json_trend_halves(given, sizeof given - 1, measures, 2, halves);
+    ck_assert(!halves[0].known && !halves[1].known); /* not 60 panes */
+    dl_json_trend_halves("[", 1, measures, 2, halves);
+    ck_assert(!halves[0].known && !halves[1].known);
     dl_batch_destroy(batch);
     dl_engine_destroy(engine);
 }
@@ -195,6 +242,7 @@ int main(void)
     tcase_add_test(tcase, test_text_grows);
     tcase_add_test(tcase, test_text_remembers_failure);
     tcase_add_test(tcase, test_strings_are_escaped);
+    tcase_add_test(tcase, test_a_terminal_is_safe_from_any_bytes);
     tcase_add_test(tcase, test_scores);
     tcase_add_test(tcase, test_trend);
     suite_add_tcase(suite, tcase);

@@ -165,6 +165,33 @@ START_TEST(equal_values_have_equal_texts)
 }
 END_TEST
 
+START_TEST(what_is_written_is_read)
+{
+    static const char *const texts[] = {"0", "-1", "9223372036854775807", "0.0000", "-0.0001", "33.3333", "100.0000", "-100.0000",
+                                        "98765.4321", "must_be", "one_dimensional", "questionable"};
+    static const char *const others[] = {"", "-", ".", "1.", ".5", "1.5", "1.00000", "1,0000", "1e3", " 1", "1 ", "nan", "--1",
+                                         "9223372036854775808", "must_b", "must_bee", "1.000x", "-.0000"};
+    struct dl_value value;
+    char text[DL_VALUE_TEXT_SIZE];
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        ck_assert_msg(dl_value_parse(&value, texts[i], strlen(texts[i])), "%s", texts[i]);
+        dl_value_format(text, value);
+        ck_assert_str_eq(text, texts[i]);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        ck_assert_msg(!dl_value_parse(&value, others[i], strlen(others[i])), "'%s'", others[i]);
+    uint64_t random = 7;
+    for (int i = 0; i < 100000; i++) {
+        char again[DL_VALUE_TEXT_SIZE];
+        size_t bytes = dl_value_format(text, fraction(((double)(next_random(&random) % 2000000001) - 1e9) / 9973.0));
+        ck_assert(dl_value_parse(&value, text, bytes));
+        dl_value_format(again, value);
+        if (strcmp(text, again) != 0)
+            ck_abort_msg("%s and %s", text, again);
+    }
+}
+END_TEST
+
 START_TEST(a_fraction_that_is_no_number_aborts)
 {
     char text[DL_VALUE_TEXT_SIZE];
@@ -181,6 +208,7 @@ int main(void)
     tcase_add_loop_test(values, fractions_read_as_printf_has_them, 0, 3);
     tcase_add_test(values, no_locale_changes_the_point);
     tcase_add_test(values, equal_values_have_equal_texts);
+    tcase_add_test(values, what_is_written_is_read);
     tcase_add_loop_test_raise_signal(values, a_fraction_that_is_no_number_aborts, SIGABRT, 0, 2);
     suite_add_tcase(suite, values);
     SRunner *runner = srunner_create(suite);

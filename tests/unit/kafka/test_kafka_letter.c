@@ -135,6 +135,95 @@ START_TEST(a_stash_is_bounded_and_takes_one_always)
 }
 END_TEST
 
+/* A record as the dead-letter topic holds it. */
+static struct dl_kafka_record dead(const struct dl_kafka_header *headers, size_t count)
+{
+    return (struct dl_kafka_record){.partition = 5, .offset = 6, .headers = headers, .header_count = count};
+}
+
+#define HEADER(key_, text_) {key_, text_, sizeof(text_) - 1}
+#define ERRORS(topic_, partition_, offset_, detail_)                                                                       \
+    HEADER(DL_DEADLETTER_HEADER "topic", topic_), HEADER(DL_DEADLETTER_HEADER "partition", partition_),                    \
+        HEADER(DL_DEADLETTER_HEADER "offset", offset_), HEADER(DL_DEADLETTER_HEADER "timestamp", "4"),                     \
+        HEADER(DL_DEADLETTER_HEADER "reason", "not_json"), HEADER(DL_DEADLETTER_HEADER "detail", detail_)
+enum { ERRORS_COUNT = 6 };
+
+START_TEST(a_letter_says_where_it_comes_from)
+{
+    const struct dl_kafka_header headers[] = {HEADER("trace", "t"), ERRORS("older", "7", "8", "of another life"),
+                                              HEADER(DL_RESENT_HEADER, "dead:1:2"), ERRORS("cx.feedback", "2", "3", "byte 1")};
+    const struct dl_kafka_record record = dead(headers, sizeof headers / sizeof headers[0]);
+    struct dl_kafka_letter letter;
+    ck_assert(dl_kafka_letter_read(&record, &letter));
+    ck_assert(dl_name_equal(letter.topic, dl_name_of("cx.feedback")));
+    ck_assert(dl_name_equal(letter.reason, dl_name_of("not_json")) && dl_name_equal(letter.detail, dl_name_of("byte 1")));
+    ck_assert(dl_name_equal(letter.resent, dl_name_of("dead:1:2")));
+    ck_assert(letter.partition == 2 && letter.offset == 3 && letter.timestamp_ms == 4 && !letter.cut);
+
+    struct dl_kafka_header again[sizeof headers / sizeof headers[0] + 1];
+    ck_assert_uint_eq(dl_kafka_letter_headers(&record, "dead:5:6", again), 2);
+    ck_assert_str_eq(again[0].key, DL_RESENT_HEADER);
+    ck_assert_str_eq(again[0].value, "dead:5:6");
+    ck_assert_uint_eq(again[0].value_bytes, strlen("dead:5:6"));
+    ck_assert_str_eq(again[1].key, "trace");
+}
+END_TEST
+
+START_TEST(what_delightd_did_not_write_is_no_letter)
+{
+    static const struct dl_kafka_header rows[][ERRORS_COUNT] = {
+        {ERRORS("t", "", "3", "")},
+        {ERRORS("t", "-1", "3", "")},
+        {ERRORS("t", "1000001", "3", "")}, /* one past what Kafka has */
+        {ERRORS("t", "1", "3 ", "")},
+        {ERRORS("t", "1", "9223372036854775808", "")},
+    };
+    struct dl_kafka_letter letter;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct dl_kafka_record record = dead(rows[i], ERRORS_COUNT);
+        ck_assert_msg(!dl_kafka_letter_read(&record, &letter), "row %zu", i);
+    }
+    const struct dl_kafka_header good[] = {ERRORS("t", "1000000", "9223372036854775807", "")};
+    const struct dl_kafka_record record = dead(good, ERRORS_COUNT), none = dead(good, 0), without = dead(good, 4);
+    ck_assert(dl_kafka_letter_read(&record, &letter));
+    ck_assert(!dl_kafka_letter_read(&none, &letter));
+    ck_assert(!dl_kafka_letter_read(&without, &letter)); /* reason */
+}
+END_TEST
+
+START_TEST(a_letter_that_was_cut_is_known_by_what_the_writer_says)
+{
+    static const struct {
+        size_t value_bytes, wire_bytes;
+        int cuts;
+        const char *detail;
+        bool cut;
+    } rows[] = {
+        {3000, 100000, 1, "byte 1", false},
+        {3000, 2000, 1, "byte 1", true},
+        {3000, 2000, 1, NULL, true},
+        {3000, 1, 2, "byte 1", true},
+        {0, 1, 1, "byte 1", true},                                   /* nothing to cut: key and headers went */
+        {10, 100000, 1, "field \"value cut from 3 to 2 bytes\"", false}, /* somebody's field */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct dl_letter *letter = letter_of(rows[i].value_bytes, rows[i].detail);
+        char detail[1024];
+        for (int cut = 0; cut < rows[i].cuts; cut++)
+            (void)dl_letter_cut(letter, rows[i].wire_bytes);
+        dl_letter_detail(letter, detail, sizeof detail);
+        struct dl_kafka_header headers[] = {ERRORS("t", "1", "2", "")};
+        headers[ERRORS_COUNT - 1].value = detail;
+        headers[ERRORS_COUNT - 1].value_bytes = strlen(detail);
+        const struct dl_kafka_record record = dead(headers, ERRORS_COUNT);
+        struct dl_kafka_letter read;
+        ck_assert(dl_kafka_letter_read(&record, &read));
+        ck_assert_msg(read.cut == rows[i].cut, "row %zu: %s", i, detail);
+        free(letter);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("kafka_letter");
@@ -145,6 +234,9 @@ int main(void)
     tcase_add_test(letters, a_cut_without_detail_reads_well);
     tcase_add_test(letters, a_long_detail_ends_somewhere);
     tcase_add_test(letters, a_stash_is_bounded_and_takes_one_always);
+    tcase_add_test(letters, a_letter_says_where_it_comes_from);
+    tcase_add_test(letters, what_delightd_did_not_write_is_no_letter);
+    tcase_add_test(letters, a_letter_that_was_cut_is_known_by_what_the_writer_says);
     suite_add_tcase(suite, letters);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -1,0 +1,75 @@
+"""delightd get: one subject's scores from Redis."""
+
+import json
+
+import pytest
+from feedback import scores, survey, wait_score
+from harness import Daemon, config_for, free_port, run_delightd
+
+
+def get(*arguments, expect=0):
+    done = run_delightd("get", *arguments)
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done
+
+
+def test_the_scores_of_a_subject_are_those_in_redis(broker, redis_server, topic, tmp_path):
+    config = config_for(broker, redis_server, topic, windows=["5m", "1h"], segments=["tier"])
+    with Daemon(config, tmp_path) as daemon:
+        kano = {"feature": "wifi", "functional": 1, "dysfunctional": 5}
+        events = [survey("check in", nps=nps, csat=5, kano=kano, tier="vip", journey="fly", stage="gate") for nps in (10, 9, 0)]
+        broker.produce(topic, events)
+        wait_score(daemon, redis_server, "touchpoint:check%20in|tier=vip", "nps_n", 3)
+        wait_score(daemon, redis_server, "journey:fly|stage=gate", "nps_n", 3)
+        where = ["-c", daemon.config_path]
+
+        answer = json.loads(get("touchpoint:check in|tier=vip", "--format", "json", *where).stdout)
+        windows = answer["subjects"]["touchpoint:check%20in|tier=vip"]
+        assert list(windows) == ["5m", "1h"] and answer["as_of"].endswith("Z")
+        stored = scores(redis_server, "touchpoint:check%20in|tier=vip")
+        given = {name: value if isinstance(value, str) else f"{value:.4f}" if "." in stored[name] else str(value) for name, value in windows["1h"].items()}
+        assert {**given, "as_of": None} == {**stored, "as_of": None} and given["kano_category"] == "one_dimensional"
+
+        table = get("journey:fly|stage=gate", "--window", "1h", *where).stdout.splitlines()
+        assert table[0].startswith("journey:fly|stage=gate, as of 20")
+        assert table[1].split() == ["field", "unit", "1h", "meaning"]
+        rows = [line.split()[0] for line in table[2:]]
+        known = [line.split()[0] for line in run_delightd("help", "fields").stdout.splitlines() if line.startswith("  ")]
+        assert rows == [name for name in known if name in scores(redis_server, "journey:fly|stage=gate")]
+        assert next(line.split()[:3] for line in table if line.startswith("nps ")) == ["nps", "-100..100", "33.3333"]
+
+        # Without a file; a name that is not there.
+        url = ["--set", f"redis.url={redis_server.url()}", "--set", "windows=[1h]"]
+        assert "33.3333" in get("all", *url).stdout
+        done = get("touchpoint:chekc in", *url, expect=1)
+        assert "there is no data of" in done.stderr and "similar: touchpoint:check%20in\n" in done.stderr and not done.stdout
+        assert "1 names have data in cx:subjects:journey\n" in get("journey:swim", *url, expect=1).stderr
+        assert daemon.stop() == 0
+        redis_server.client().delete("cx:meta")
+        assert "no daemon writes" in get("all", *url).stderr
+
+
+def test_a_window_without_data_and_wrong_words(redis_server):
+    client = redis_server.client()
+    client.sadd("cx:subjects:touchpoint", "touchpoint:t")
+    client.hset("cx:{touchpoint:t}:24h", mapping={"events": "1"})
+    url = ["--set", f"redis.url={redis_server.url()}", "--set", "windows=[1h, 24h]"]
+    assert "'touchpoint:t' has no data in this window" in get("touchpoint:t", "--window", "1h", *url, expect=1).stderr
+    assert get("touchpoint:t", "--window", "24h", *url).stdout.splitlines()[-1].split()[:2] == ["events", "1"]
+    wrong = {
+        (): "what of? Give SUBJECT",
+        ("kiosk",): "is no subject",
+        ("all", "--window", "2h"): "not one of the configured windows",
+        ("all", "--window", "soon"): "--window is a duration",
+        ("all", "--format", "xml"): "--format is table or json",
+        ("all", "more"): "what is this: more",
+    }
+    for words, sentence in wrong.items():
+        assert sentence in get(*words, *url, expect=64).stderr
+    assert "where is Redis?" in get("all", "--set", "windows=[1h]", expect=78).stderr
+
+
+@pytest.mark.release_only
+def test_nobody_there():
+    away = get("all", "--set", f"redis.url=redis://127.0.0.1:{free_port()}/0", expect=1)
+    assert "redis is away" in away.stderr and "does not answer" in away.stderr
