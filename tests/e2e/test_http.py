@@ -219,6 +219,7 @@ def test_every_path_parameter_and_answer_of_the_document(broker, redis_server, t
         with stream(daemon, secret) as next_event:
             contract.seen.add(("/api/stream", "200", "text/event-stream"))
             assert contract.check(daemon, "/api/stream", 503, headers=secret).headers["retry-after"] == "5"
+            ask(daemon, "/api/scores", headers=secret, **ask_for)  # stands for a moment, and no longer than it is true
             broker.produce(topic, [survey("desk", nps=1)])
             events = DOCUMENT["paths"]["/api/stream"]["get"]["responses"]["200"]["content"]["text/event-stream"]["x-events"]
             told = set()
@@ -227,6 +228,7 @@ def test_every_path_parameter_and_answer_of_the_document(broker, redis_server, t
                 validator(events[name]).validate(data)
                 told |= set(data.get("changed", {}).get("1h", []))
             assert scores(redis_server, "touchpoint:desk")["nps_n"] == "45"
+            assert ask(daemon, "/api/scores", headers=secret, **ask_for).json()["subjects"]["touchpoint:desk"]["1h"]["nps_n"] == 45
             # More than a stream is told by name.
             broker.produce(topic, spread([survey("t" * 100 + str(n)) for n in range(400)]))
             while name != "all":
