@@ -7,7 +7,9 @@
 #include "log.h"
 #include "report.h"
 #include "scorer.h"
+#include "serve.h"
 #include "settings.h"
+#include "stall.h"
 
 struct daemon {
     const struct dl_arguments *arguments;
@@ -23,12 +25,16 @@ struct daemon {
     struct dl_scoring *scoring; /* memory mode */
     struct dl_scorer *scorer;   /* kafka mode; NULL: not this process's role */
     struct dl_report report;
+    struct dl_kafka_statistics kafka; /* of the events' consumer */
+    bool assigned;                    /* Kafka has said which partitions are this process's */
+    struct dl_serve serve;
+    struct dl_stall stall;
 
     uv_loop_t loop;
     uv_async_t batches;
     uv_timer_t publish, tick, watchdog, deadline;
     uv_signal_t terminate, interrupt, hang_up;
-    int64_t started_ms, start_ms;
+    int64_t started_ms, start_ms, started_wall_ms;
     bool caught_up; /* memory mode: from now on scores are published */
     bool stopping, scorer_stopped, left, closing;
     int64_t rejects_noted, rejects_note_ms, figures_note_ms;

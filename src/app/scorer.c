@@ -371,7 +371,8 @@ static enum dl_status start_kafka(struct dl_scorer *scorer)
     enum dl_status status = dl_checkpoint_start(&scorer->checkpoint, &checkpoint);
     if (status != DL_OK)
         return status;
-    const struct dl_tallies_options tallies = {scorer->options.kafka, config->kafka.tallies_topic, scorer->group_id};
+    const struct dl_tallies_options tallies = {.kafka = scorer->options.kafka, .topic = config->kafka.tallies_topic,
+                                              .group_id = scorer->group_id, .on_statistics = dl_scorer_on_statistics};
     const struct dl_tallies_callbacks callbacks = {on_owner, on_lost, on_record, on_position, on_loss, scorer};
     status = dl_tallies_create(&tallies, &callbacks, &scorer->tallies);
     if (status != DL_OK) {
@@ -487,16 +488,4 @@ void dl_scorer_publish(struct dl_scorer *scorer, struct dl_view_status *status)
 struct dl_scoring *dl_scorer_scoring(struct dl_scorer *scorer)
 {
     return scorer->scoring;
-}
-
-void dl_scorer_counts(const struct dl_scorer *scorer, struct dl_scorer_counts *counts)
-{
-    *counts = scorer->counts;
-    counts->state = scorer->state;
-    counts->term = scorer->term;
-    counts->token = scorer->token;
-    counts->tallies_next = scorer->counted;
-    counts->tallies_end = scorer->tallies_end;
-    counts->redis_fenced += scorer->scoring == NULL ? 0 : dl_scoring_fenced_writes(scorer->scoring);
-    counts->partitions_known = scorer->chain == NULL ? 0 : (int64_t)dl_chain_count(scorer->chain);
 }

@@ -12,6 +12,7 @@
 #include "scoring.h"
 
 #include "kafka.h"
+#include "statistics.h"
 
 struct dl_scorer;
 
@@ -33,6 +34,9 @@ struct dl_scorer_options {
     /* After dl_scorer_stop: nothing is left to do, it may be closed. */
     void (*on_stopped)(void *context);
     void *context;
+    /* Of struct dl_view_options. */
+    void (*on_changed)(void *context, const struct dl_subject_info *info, int window);
+    void *changed_context;
 };
 
 /* Figures for operators. */
@@ -44,6 +48,11 @@ struct dl_scorer_counts {
     int64_t checkpoints, checkpoint_ms, checkpoint_records; /* ms: wall clock of the last one */
     int64_t parts, gaps, lost_records, unreadable;
     int64_t redis_fenced;           /* writes that Redis refused, for a newer owner's token was there */
+    struct dl_durations checkpoint;                /* from the first pane that is collected until Kafka has it */
+    struct dl_transactions_counts transactions;    /* of checkpoints */
+    struct dl_kafka_statistics kafka;              /* of the tallies' consumer */
+    bool assigned, owner;                          /* the score group has said who scores; it is this process */
+    bool saving;
 };
 
 DL_MUST_USE enum dl_status dl_scorer_start(struct dl_scorer **scorer, const struct dl_scorer_options *options);

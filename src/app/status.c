@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { NOTE_MS = 60000 };
 
@@ -24,7 +25,7 @@ static void tell_status(const struct daemon *daemon)
     const struct dl_scoring *scoring = dl_daemon_scoring(daemon);
     char line[160];
     snprintf(line, sizeof line, "%s, %.0f events/s, lag %" PRId64 ", %zu partitions%s%s", dl_daemon_doing(daemon),
-             daemon->report.events_per_second, dl_report_lag(&daemon->report), daemon->report.partition_count,
+             daemon->report.events_per_second, dl_report_lag(&daemon->report), dl_report_partitions(&daemon->report),
              scoring == NULL ? "" : dl_scoring_redis_up(scoring) ? ", Redis up" : ", Redis away",
              scoring != NULL && dl_scoring_fenced(scoring) ? " (fenced)" : "");
     dl_service_status(line);
@@ -65,14 +66,26 @@ void dl_daemon_note_figures(struct daemon *daemon)
         dl_ingest_commit_counts(daemon->ingest, &counts);
         dl_note(daemon->notes, DL_NOTE_INFO, "figures of the batch transactions", DL_NUMBER("committed", counts.committed),
                 DL_NUMBER("aborted", counts.aborted), DL_NUMBER("retried", counts.retried), DL_NUMBER("fenced", counts.fenced),
-                DL_NUMBER("events", dl_report_events(&daemon->report)), DL_NUMBER("partitions", daemon->report.partition_count),
+                DL_NUMBER("events", dl_report_events(&daemon->report)), DL_NUMBER("partitions", dl_report_partitions(&daemon->report)),
                 DL_NUMBER("lag", dl_report_lag(&daemon->report)), DL_NUMBER("lost", daemon->report.total.lost));
     }
+}
+
+static void take_figures(struct daemon *daemon)
+{
+    struct dl_ingest_figures *figures = daemon->ingest == NULL ? NULL : dl_ingest_take_figures(daemon->ingest);
+    if (figures == NULL)
+        return;
+    dl_report_take(&daemon->report, figures);
+    daemon->assigned = figures->assigned;
+    daemon->kafka = figures->kafka;
+    free(figures);
 }
 
 void dl_daemon_on_tick(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
+    take_figures(daemon);
     dl_report_tick(&daemon->report, dl_monotonic_ms());
     dl_log_tick(daemon->log);
     if (dl_daemon_scoring(daemon) != NULL)
