@@ -100,6 +100,7 @@ kafka:
   dead_letter_topic: cx.deadletter
   properties: {bootstrap.servers: "$bootstrap"}
 redis: {url: "redis://127.0.0.1:$port/0"}
+http: {listen: "127.0.0.1:0"}
 windows: [1m, 5m, 1h]
 segments: [channel, tier]
 YAML
@@ -115,6 +116,7 @@ pids+=($!)
 read_redis() { redis-cli -p "$port" --raw "$@"; }
 has_scores() { [ -n "$(read_redis hget 'cx:{all}:5m' nps)" ]; }
 await "the first scores" 30 has_scores
+http=$(sed -n 's/.*msg="serving HTTP".* port=\([0-9]*\).*/\1/p' "$folder/delightd.log")
 
 row() { # subject
     local values
@@ -137,7 +139,7 @@ while [ "$seconds" -eq 0 ] || [ $SECONDS -lt $ends ]; do
     kill -0 "$daemon" 2>/dev/null || fail "delightd has ended"
     picture=$(show)
     if [ -t 1 ]; then
-        printf '\033[H\033[2J%s\n\nTry: redis-cli -p %s hgetall "cx:{all}:5m"     Ctrl-C ends the demo\n' "$picture" "$port"
+        printf '\033[H\033[2J%s\n\nTry: redis-cli -p %s hgetall "cx:{all}:5m"     curl 127.0.0.1:%s/metrics     Ctrl-C ends the demo\n' "$picture" "$port" "$http"
         sleep 1
     else
         printf '%s\n\n' "$picture"

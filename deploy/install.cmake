@@ -60,7 +60,7 @@ endif()
 set(CMAKE_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
   OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 install(TARGETS delightd delight-load RUNTIME DESTINATION bin)
-install(FILES config/event.schema.json DESTINATION share/delightd)
+install(FILES config/event.schema.json config/openapi.yaml DESTINATION share/delightd)
 install(FILES deploy/delightd.service deploy/delightd@.service DESTINATION lib/systemd/system)
 install(FILES deploy/delightd.sysusers DESTINATION lib/sysusers.d RENAME delightd.conf)
 install(FILES deploy/debian/copyright DESTINATION share/doc/delightd)

@@ -90,3 +90,4 @@ struct dl_batch_tally {
 typedef enum dl_status dl_batch_on_tally(void *context, const struct dl_batch_tally *tally);
 DL_MUST_USE enum dl_status dl_batch_each(const struct dl_batch *batch, dl_batch_on_tally *on_tally, void *context);
 size_t dl_batch_tallies(const struct dl_batch *batch);
+size_t dl_batch_cells(const struct dl_batch *batch);

@@ -4,6 +4,7 @@
 #include "clocks.h"
 #include "commit.h"
 #include "config.h"
+#include "http.h"
 #include "log.h"
 #include "probe.h"
 #include "settings.h"
@@ -119,6 +120,11 @@ static enum dl_status check_libraries(const struct dl_config *config, struct dl_
     const char *url_fault = dl_redis_url_check(config->redis.url);
     if (url_fault != NULL)
         dl_config_add_error(config, errors, "redis.url", url_fault);
+    const char *listen_fault = config->http.listen[0] == '\0' ? NULL : dl_http_listen_check(config->http.listen);
+    if (listen_fault != NULL) {
+        snprintf(fault, sizeof fault, "expected %s", listen_fault);
+        dl_config_add_error(config, errors, "http.listen", fault);
+    }
     return errors->errors > 0 ? DL_INVALID : DL_OK;
 }
 

@@ -29,6 +29,7 @@ struct job {
 struct dl_checkpoint {
     struct dl_checkpoint_options options;
     struct dl_ring *jobs, *messages;
+    struct dl_transactions_counts counted; /* of the present producer, in what is told */
     struct dl_transactions *transactions; /* the thread's; NULL: not the owner */
     pthread_t thread;
     sem_t work;
@@ -136,10 +137,12 @@ static void count(struct dl_checkpoint *checkpoint)
 {
     struct dl_transactions_counts counts;
     dl_transactions_counts(checkpoint->transactions, &counts);
-    atomic_fetch_add_explicit(&checkpoint->committed, counts.committed, memory_order_relaxed);
-    atomic_fetch_add_explicit(&checkpoint->aborted, counts.aborted, memory_order_relaxed);
-    atomic_fetch_add_explicit(&checkpoint->retried, counts.retried, memory_order_relaxed);
-    atomic_fetch_add_explicit(&checkpoint->fenced, counts.fenced, memory_order_relaxed);
+    const struct dl_transactions_counts *before = &checkpoint->counted;
+    atomic_fetch_add_explicit(&checkpoint->committed, counts.committed - before->committed, memory_order_relaxed);
+    atomic_fetch_add_explicit(&checkpoint->aborted, counts.aborted - before->aborted, memory_order_relaxed);
+    atomic_fetch_add_explicit(&checkpoint->retried, counts.retried - before->retried, memory_order_relaxed);
+    atomic_fetch_add_explicit(&checkpoint->fenced, counts.fenced - before->fenced, memory_order_relaxed);
+    checkpoint->counted = counts;
 }
 
 static void drop_transactions(struct dl_checkpoint *checkpoint)
@@ -147,6 +150,7 @@ static void drop_transactions(struct dl_checkpoint *checkpoint)
     if (checkpoint->transactions == NULL)
         return;
     count(checkpoint);
+    checkpoint->counted = (struct dl_transactions_counts){0};
     dl_transactions_destroy(checkpoint->transactions, DESTROY_MS);
     checkpoint->transactions = NULL;
 }
@@ -320,6 +324,7 @@ static enum dl_status save(struct dl_checkpoint *checkpoint, const struct job *j
     const struct dl_transaction transaction = {
         .fill = fill_checkpoint, .unwanted = unwanted, .too_large = too_large, .context = &saving};
     enum dl_status status = dl_transactions_run(checkpoint->transactions, &transaction);
+    count(checkpoint);
     return status == DL_OK ? tell(checkpoint, new_message(checkpoint, DL_CHECKPOINT_SAVED)) : status;
 }
 

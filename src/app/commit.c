@@ -22,6 +22,7 @@ struct dl_commit {
     struct dl_commit_options options;
     struct dl_ring *sealed;
     struct dl_transactions *transactions; /* the thread's */
+    struct dl_transactions_counts counted; /* of them, in what is told */
     size_t part_bytes;
     int64_t fenced_ms[FENCES_MAX]; /* when, newest last; 0: not yet */
     int64_t written_ms;            /* of the batch in hand: every try writes the same bytes */
@@ -151,16 +152,19 @@ static void drop_transactions(struct dl_commit *commit)
         return;
     dl_transactions_destroy(commit->transactions, DESTROY_MS);
     commit->transactions = NULL;
+    commit->counted = (struct dl_transactions_counts){0};
 }
 
 static void publish_counts(struct dl_commit *commit)
 {
     /* Of all producers so far: a new one begins at zero. */
     struct dl_transactions_counts counts;
+    const struct dl_transactions_counts *before = &commit->counted;
     dl_transactions_counts(commit->transactions, &counts);
-    atomic_store_explicit(&commit->committed, counts.committed, memory_order_relaxed);
-    atomic_store_explicit(&commit->aborted, counts.aborted, memory_order_relaxed);
-    atomic_store_explicit(&commit->retried, counts.retried, memory_order_relaxed);
+    atomic_fetch_add_explicit(&commit->committed, counts.committed - before->committed, memory_order_relaxed);
+    atomic_fetch_add_explicit(&commit->aborted, counts.aborted - before->aborted, memory_order_relaxed);
+    atomic_fetch_add_explicit(&commit->retried, counts.retried - before->retried, memory_order_relaxed);
+    commit->counted = counts;
 }
 
 static bool fenced_too_often(struct dl_commit *commit)

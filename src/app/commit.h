@@ -56,7 +56,7 @@ void dl_commit_destroy(struct dl_commit *commit); /* after stop; NULL is allowed
 enum dl_commit_state dl_commit_state(const struct dl_commit *commit);
 /* BROKEN only: this process has left the group; make a producer anew. */
 void dl_commit_rejoin(struct dl_commit *commit);
-bool dl_commit_idle(const struct dl_commit *commit); /* no batch is under way */
+bool dl_commit_idle(const struct dl_commit *commit); /* no batch is under way; any thread */
 /* A batch was dropped though its epoch was not over (the group had moved on): all that was read since is
  * worth nothing, ingest has to go back to the committed positions. Cleared by dl_commit_set_epoch. */
 bool dl_commit_dropped(const struct dl_commit *commit);

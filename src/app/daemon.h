@@ -7,7 +7,9 @@
 #include "log.h"
 #include "report.h"
 #include "scorer.h"
+#include "serve.h"
 #include "settings.h"
+#include "stall.h"
 
 struct daemon {
     const struct dl_arguments *arguments;
@@ -23,12 +25,17 @@ struct daemon {
     struct dl_scoring *scoring; /* memory mode */
     struct dl_scorer *scorer;   /* kafka mode; NULL: not this process's role */
     struct dl_report report;
+    struct dl_kafka_statistics kafka; /* of the events' consumer */
+    bool assigned;                    /* Kafka has said which partitions are this process's */
+    uint64_t epoch;                   /* assignments that have ended (kafka mode) */
+    struct dl_serve serve;
+    struct dl_stall stall;
 
     uv_loop_t loop;
     uv_async_t batches;
     uv_timer_t publish, tick, watchdog, deadline;
     uv_signal_t terminate, interrupt, hang_up;
-    int64_t started_ms, start_ms;
+    int64_t started_ms, start_ms, started_wall_ms;
     bool caught_up; /* memory mode: from now on scores are published */
     bool stopping, scorer_stopped, left, closing;
     int64_t rejects_noted, rejects_note_ms, figures_note_ms;
@@ -60,5 +67,8 @@ void dl_daemon_on_hang_up(uv_signal_t *signal, int number);
 /* ---- status.c ---- */
 
 void dl_daemon_on_tick(uv_timer_t *timer);
+/* Kafka mode, once a minute and when the process begins to stop: what an operator wants to see of owner, checkpoints,
+ * transactions and the chain. */
+void dl_daemon_note_figures(struct daemon *daemon);
 /* "publishing", "standby", …: for systemd's status line. */
 const char *dl_daemon_doing(const struct daemon *daemon);

@@ -233,6 +233,7 @@ static void on_record(void *context, const struct dl_kafka_record *record)
     counts->bytes += (int64_t)(record->value_bytes + record->key_bytes);
     cover(ingest, partition, record->topic, record->partition, partition->next >= 0 ? partition->next : record->offset,
           record->offset + 1, record->end);
+    partition->timestamp_ms = record->timestamp_ms > 0 ? record->timestamp_ms : partition->timestamp_ms;
 }
 
 /* Kafka mode: a topic was made anew, or its log cut off. By policy an alarm, or an empty link, [to, to), in a batch of
@@ -367,6 +368,7 @@ static void *run(void *context)
     recall_dead_letters(ingest);
     ingest->started_ms = ingest->progress_ms = dl_monotonic_ms();
     while (!dl_ingest_stopping(ingest)) {
+        dl_ingest_tell_figures(ingest, dl_monotonic_ms());
         if (ingest->commit != NULL && !dl_ingest_group_tend(ingest)) {
             dl_sleep_ms(DL_INGEST_WAIT_MS);
             continue;
@@ -407,6 +409,9 @@ static void destroy(struct dl_ingest *ingest)
         free(ingest->topics[i].partitions);
     }
     free(ingest->topics);
+    if (ingest->figures != NULL)
+        free(dl_ingest_take_figures(ingest));
+    dl_ring_destroy(ingest->figures);
     free(ingest);
 }
 
@@ -435,11 +440,13 @@ enum dl_status dl_ingest_start(struct dl_ingest **result, const struct dl_ingest
     atomic_init(&ingest->stop_on_data_loss, options->stop_on_data_loss);
     atomic_init(&ingest->ended, false);
     atomic_init(&ingest->batch_interval_ms, options->batch_interval_ms);
+    ingest->options.source.on_statistics = dl_ingest_on_statistics;
+    ingest->figures = dl_ring_create(DL_INGEST_FIGURES_SLOTS, 0);
     ingest->topics = calloc(options->source.topic_count, sizeof *ingest->topics);
     ingest->decoder = dl_decoder_create(&options->decode);
     ingest->open = dl_batch_create(&options->batch, dl_monotonic_ms());
     enum dl_status status = DL_MEMORY;
-    if (ingest->topics != NULL && ingest->decoder != NULL && ingest->open != NULL)
+    if (ingest->topics != NULL && ingest->decoder != NULL && ingest->open != NULL && ingest->figures != NULL)
         status = connect_kafka(ingest);
     if (status == DL_OK)
         status = dl_thread_start(&ingest->thread, run, ingest);

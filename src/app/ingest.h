@@ -10,6 +10,7 @@
 #include "commit.h"
 #include "head.h"
 #include "kafka.h"
+#include "statistics.h"
 
 #include <delight/batch.h>
 #include <delight/ring.h>
@@ -53,5 +54,22 @@ void dl_ingest_join(struct dl_ingest *ingest);
 /* Any thread; holds from the next batch on. */
 void dl_ingest_set_batch_interval(struct dl_ingest *ingest, int64_t batch_interval_ms);
 void dl_ingest_set_stop_on_data_loss(struct dl_ingest *ingest, bool stop);
+
+/* What ingest knows of its source, as of a second or so ago. */
+struct dl_ingest_figures {
+    bool assigned; /* Kafka has said which partitions are this process's */
+    uint64_t epoch; /* assignments that have ended (kafka mode) */
+    struct dl_kafka_statistics kafka; /* zero until librdkafka has told */
+    size_t partition_count;
+    struct dl_ingest_position {
+        uint16_t topic;
+        int32_t partition;
+        int64_t timestamp_ms; /* of the last record that was read; 0: none yet */
+    } partitions[]; /* those that are read now */
+};
+/* Loop thread: the newest there is, the caller's to free; NULL: none since the last call. */
+struct dl_ingest_figures *dl_ingest_take_figures(struct dl_ingest *ingest);
+/* Any thread: a batch is on its way into Kafka (kafka mode). */
+bool dl_ingest_committing(const struct dl_ingest *ingest);
 /* Any thread; zero in memory mode. */
 void dl_ingest_commit_counts(const struct dl_ingest *ingest, struct dl_transactions_counts *counts);

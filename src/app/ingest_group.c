@@ -214,6 +214,11 @@ void dl_ingest_group_end(struct dl_ingest *ingest, int64_t deadline_ms)
     dl_commit_stop(ingest->commit);
 }
 
+bool dl_ingest_committing(const struct dl_ingest *ingest)
+{
+    return ingest->commit != NULL && !dl_commit_idle(ingest->commit);
+}
+
 void dl_ingest_commit_counts(const struct dl_ingest *ingest, struct dl_transactions_counts *counts)
 {
     *counts = (struct dl_transactions_counts){0};

@@ -12,11 +12,13 @@
 enum {
     DL_INGEST_POLL_MS = 5,  /* how long one call into librdkafka may wait */
     DL_INGEST_WAIT_MS = 5,  /* between two tries while the next stage is busy */
+    DL_INGEST_FIGURES_SLOTS = 2,
 };
 
 struct dl_ingest_partition {
     struct dl_dedupe *dedupe; /* NULL: off, or nothing seen yet */
     int64_t next;             /* first offset that no batch covers; -1: unknown */
+    int64_t timestamp_ms;     /* of the last record that was read; 0: none yet */
 };
 
 struct dl_ingest_topic {
@@ -35,6 +37,9 @@ struct dl_ingest {
     int64_t settle_ms;          /* not before this is ingest held up for dead letters again */
     int64_t progress_ms;        /* when the re-read was last noted */
     int64_t started_ms;
+    struct dl_ring *figures;    /* of struct dl_ingest_figures *, to the loop */
+    int64_t figures_ms;         /* when they are due */
+    struct dl_kafka_statistics kafka;
     bool caught_up;
     enum dl_ingest_fault fault; /* it ends because of this */
 
@@ -68,6 +73,13 @@ void dl_ingest_hand_over_or_wait(struct dl_ingest *ingest);
 /* What was remembered of all partitions is void. */
 void dl_ingest_forget_partitions(struct dl_ingest *ingest);
 extern const struct dl_kafka_callbacks dl_ingest_callbacks; /* without context */
+
+/* ---- ingest_figures.c ---- */
+
+/* Of struct dl_kafka_source_options. */
+void dl_ingest_on_statistics(void *context, const char *json, size_t bytes);
+/* To the loop, once a second. */
+void dl_ingest_tell_figures(struct dl_ingest *ingest, int64_t now_ms);
 
 /* ---- ingest_group.c ---- */
 

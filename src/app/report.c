@@ -1,5 +1,7 @@
 #include "report.h"
 
+#include "ingest.h"
+
 #include <stdlib.h>
 
 void dl_report_deinit(struct dl_report *report)
@@ -24,11 +26,11 @@ static struct dl_report_partition *find_partition(struct dl_report *report, cons
         report->partition_capacity = capacity;
     }
     struct dl_report_partition *partition = &report->partitions[report->partition_count++];
-    *partition = (struct dl_report_partition){.topic = source->topic, .partition = source->partition};
+    *partition = (struct dl_report_partition){.topic = source->topic, .partition = source->partition, .read = true};
     return partition;
 }
 
-enum dl_status dl_report_add(struct dl_report *report, struct dl_batch *batch)
+enum dl_status dl_report_add(struct dl_report *report, struct dl_batch *batch, int64_t now_ms)
 {
     const struct dl_ingest_counts *counts = dl_batch_counts(batch);
     struct dl_ingest_counts *total = &report->total;
@@ -43,6 +45,9 @@ enum dl_status dl_report_add(struct dl_report *report, struct dl_batch *batch)
     total->dead_letters += counts->dead_letters;
     total->lost += counts->lost;
     report->batches++;
+    report->tallies += (int64_t)dl_batch_tallies(batch);
+    report->cells = dl_batch_cells(batch) > 0 ? (int64_t)dl_batch_cells(batch) : report->cells;
+    dl_durations_add(&report->batch, (now_ms - dl_batch_opened_ms(batch)) * 1000000);
 
     const struct dl_batch_source *sources;
     size_t count = dl_batch_sources(batch, &sources);
@@ -54,6 +59,39 @@ enum dl_status dl_report_add(struct dl_report *report, struct dl_batch *batch)
         partition->end = sources[i].end;
     }
     return DL_OK;
+}
+
+void dl_report_take(struct dl_report *report, const struct dl_ingest_figures *figures)
+{
+    for (size_t i = 0; i < report->partition_count; i++)
+        report->partitions[i].read = false;
+    size_t at = 0; /* both mostly stand in one order */
+    for (size_t i = 0; i < figures->partition_count; i++)
+        for (size_t tried = 0; tried < report->partition_count; tried++) {
+            const struct dl_ingest_position *position = &figures->partitions[i];
+            struct dl_report_partition *partition = &report->partitions[at];
+            at = at + 1 == report->partition_count ? 0 : at + 1;
+            if (partition->topic != position->topic || partition->partition != position->partition)
+                continue;
+            partition->read = true;
+            partition->timestamp_ms = position->timestamp_ms;
+            break;
+        }
+}
+
+size_t dl_report_partitions(const struct dl_report *report)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < report->partition_count; i++)
+        count += report->partitions[i].read;
+    return count;
+}
+
+int64_t dl_report_lag_ms(const struct dl_report_partition *partition, int64_t wall_ms)
+{
+    if (partition->end <= partition->next || partition->timestamp_ms == 0 || wall_ms < partition->timestamp_ms)
+        return 0;
+    return wall_ms - partition->timestamp_ms;
 }
 
 int64_t dl_report_events(const struct dl_report *report)
@@ -86,7 +124,7 @@ int64_t dl_report_lag(const struct dl_report *report)
 {
     int64_t lag = 0;
     for (size_t i = 0; i < report->partition_count; i++)
-        if (report->partitions[i].end > report->partitions[i].next)
+        if (report->partitions[i].read && report->partitions[i].end > report->partitions[i].next)
             lag += report->partitions[i].end - report->partitions[i].next;
     return lag;
 }

@@ -42,6 +42,8 @@ static void close_all(struct daemon *daemon)
     if (daemon->closing)
         return;
     daemon->closing = true;
+    dl_serve_stop(daemon);
+    dl_stall_stop(&daemon->stall);
     if (daemon->scoring != NULL)
         dl_scoring_close(daemon->scoring, on_closed, daemon);
     if (daemon->scorer != NULL)
@@ -80,6 +82,7 @@ void dl_daemon_begin_stop(struct daemon *daemon)
         return;
     daemon->stopping = true;
     dl_service_stopping();
+    dl_daemon_note_figures(daemon);
     uv_timer_start(&daemon->deadline, on_deadline, (uint64_t)daemon->config->shutdown_timeout_ms, 0);
     if (daemon->ingest != NULL)
         dl_ingest_stop(daemon->ingest);
@@ -122,7 +125,7 @@ static void publish(struct daemon *daemon)
 {
     struct dl_view_status status = {
         .roles = daemon->config->roles.count == 2 ? "ingest,score" : daemon->config->roles.item[0],
-        .partitions = (int64_t)daemon->report.partition_count,
+        .partitions = (int64_t)dl_report_partitions(&daemon->report),
         .lag = dl_report_lag(&daemon->report),
         .draining = daemon->stopping && daemon->ingest == NULL,
     };
@@ -157,6 +160,7 @@ void dl_daemon_on_publish(uv_timer_t *timer)
     if (daemon->held != NULL)
         uv_async_send(&daemon->batches);
     publish(daemon);
+    dl_serve_tell_changes(daemon);
 }
 
 /* ---- Batches ---- */
@@ -168,7 +172,7 @@ static enum dl_status each_of_batch(const void *batch, dl_batch_on_tally *on_tal
 
 static void apply(struct daemon *daemon, struct dl_batch *batch)
 {
-    if (dl_report_add(&daemon->report, batch) != DL_OK)
+    if (dl_report_add(&daemon->report, batch, dl_monotonic_ms()) != DL_OK)
         on_scoring_failed(daemon, "report", DL_MEMORY);
     if (daemon->scoring == NULL)
         return; /* kafka mode: it comes back by way of cx.tallies */
@@ -343,12 +347,13 @@ static enum dl_status start_scoring(struct daemon *daemon, int64_t wall_ms)
         const struct dl_scorer_options scorer = {
             .loop = &daemon->loop, .config = daemon->config, .catalogue_json = daemon->catalogue_json, .notes = daemon->notes,
             .kafka = dl_settings_kafka(daemon->config, daemon->notes), .on_fault = on_scorer_fault,
-            .on_stopped = on_scorer_stopped, .context = daemon};
+            .on_stopped = on_scorer_stopped, .context = daemon, .on_changed = dl_serve_on_changed, .changed_context = daemon};
         return dl_settings_has_role(daemon->config, "score") ? dl_scorer_start(&daemon->scorer, &scorer) : DL_OK;
     }
     const struct dl_scoring_options scoring = {
         .loop = &daemon->loop, .config = daemon->config, .catalogue_json = daemon->catalogue_json, .notes = daemon->notes,
-        .token = wall_ms, .on_failed = on_scoring_failed, .context = daemon};
+        .token = wall_ms, .on_failed = on_scoring_failed, .context = daemon,
+        .on_changed = dl_serve_on_changed, .changed_context = daemon};
     return dl_scoring_create(&scoring, &daemon->scoring);
 }
 
@@ -356,15 +361,18 @@ static enum dl_status start_scoring(struct daemon *daemon, int64_t wall_ms)
 static enum dl_status start(struct daemon *daemon)
 {
     daemon->started_ms = dl_monotonic_ms();
-    int64_t wall_ms = dl_wall_ms();
+    int64_t wall_ms = daemon->started_wall_ms = dl_wall_ms();
     daemon->start_ms = dl_settings_start_ms(daemon->config, wall_ms);
     enum dl_status status = create_parts(daemon);
     if (status != DL_OK)
         return status;
     if (uv_loop_init(&daemon->loop) != 0)
         return DL_IO;
+    dl_stall_start(&daemon->stall, &daemon->loop);
     start_handles(daemon);
-    status = start_scoring(daemon, wall_ms);
+    status = dl_serve_start(daemon);
+    if (status == DL_OK)
+        status = start_scoring(daemon, wall_ms);
     if (status == DL_OK && dl_settings_has_role(daemon->config, "ingest"))
         status = start_ingest(daemon);
     if (status != DL_OK) {
@@ -386,6 +394,7 @@ static void destroy_parts(struct daemon *daemon)
     free(daemon->catalogue_json);
     free(daemon->transactional_id);
     dl_report_deinit(&daemon->report);
+    dl_serve_deinit(&daemon->serve);
 }
 
 static void run_loop(struct daemon *daemon)

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     PULSE_MS = 100,
@@ -71,6 +72,7 @@ void dl_scorer_end_term(struct dl_scorer *scorer)
 {
     dl_checkpoint_release(scorer->checkpoint);
     if (scorer->scoring != NULL) {
+        scorer->counts.redis_fenced += dl_scoring_fenced_writes(scorer->scoring);
         scorer->handles++;
         dl_scoring_close(scorer->scoring, on_scoring_closed, scorer);
         scorer->scoring = NULL;
@@ -114,7 +116,7 @@ static void on_lost(void *context)
 {
     struct dl_scorer *scorer = context;
     scorer->owner = false;
-    if (scorer->state == DL_SCORER_STANDBY)
+    if (scorer->state == DL_SCORER_STANDBY || dl_broken("deaf_scorer"))
         return;
     dl_note(scorer->options.notes, DL_NOTE_NOTICE, "the group has given the scores to another process; this one stands by");
     dl_scorer_end_term(scorer);
@@ -369,7 +371,8 @@ static enum dl_status start_kafka(struct dl_scorer *scorer)
     enum dl_status status = dl_checkpoint_start(&scorer->checkpoint, &checkpoint);
     if (status != DL_OK)
         return status;
-    const struct dl_tallies_options tallies = {scorer->options.kafka, config->kafka.tallies_topic, scorer->group_id};
+    const struct dl_tallies_options tallies = {.kafka = scorer->options.kafka, .topic = config->kafka.tallies_topic,
+                                              .group_id = scorer->group_id, .on_statistics = dl_scorer_on_statistics};
     const struct dl_tallies_callbacks callbacks = {on_owner, on_lost, on_record, on_position, on_loss, scorer};
     status = dl_tallies_create(&tallies, &callbacks, &scorer->tallies);
     if (status != DL_OK) {
@@ -477,6 +480,7 @@ void dl_scorer_publish(struct dl_scorer *scorer, struct dl_view_status *status)
     }
     if (scorer->state == DL_SCORER_SCORING) {
         dl_failpoint("publish");
+        memcpy(status->window_since_ms, scorer->data_since_ms, sizeof status->window_since_ms);
         dl_scoring_publish(scorer->scoring, status);
     }
 }
@@ -484,15 +488,4 @@ void dl_scorer_publish(struct dl_scorer *scorer, struct dl_view_status *status)
 struct dl_scoring *dl_scorer_scoring(struct dl_scorer *scorer)
 {
     return scorer->scoring;
-}
-
-void dl_scorer_counts(const struct dl_scorer *scorer, struct dl_scorer_counts *counts)
-{
-    *counts = scorer->counts;
-    counts->state = scorer->state;
-    counts->term = scorer->term;
-    counts->token = scorer->token;
-    counts->tallies_next = scorer->counted;
-    counts->tallies_end = scorer->tallies_end;
-    counts->partitions_known = scorer->chain == NULL ? 0 : (int64_t)dl_chain_count(scorer->chain);
 }

@@ -12,6 +12,9 @@
 #include "scoring.h"
 
 #include "kafka.h"
+#include "statistics.h"
+
+#include <delight/chain.h>
 
 struct dl_scorer;
 
@@ -33,6 +36,9 @@ struct dl_scorer_options {
     /* After dl_scorer_stop: nothing is left to do, it may be closed. */
     void (*on_stopped)(void *context);
     void *context;
+    /* Of struct dl_view_options. */
+    void (*on_changed)(void *context, const struct dl_subject_info *info, int window);
+    void *changed_context;
 };
 
 /* Figures for operators. */
@@ -43,6 +49,12 @@ struct dl_scorer_counts {
     int64_t tallies_next, tallies_end, partitions_known;
     int64_t checkpoints, checkpoint_ms, checkpoint_records; /* ms: wall clock of the last one */
     int64_t parts, gaps, lost_records, unreadable;
+    int64_t redis_fenced;           /* writes that Redis refused, for a newer owner's token was there */
+    struct dl_durations checkpoint;                /* from the first pane that is collected until Kafka has it */
+    struct dl_transactions_counts transactions;    /* of checkpoints */
+    struct dl_kafka_statistics kafka;              /* of the tallies' consumer */
+    bool assigned, owner;                          /* the score group has said who scores; it is this process */
+    bool saving;
 };
 
 DL_MUST_USE enum dl_status dl_scorer_start(struct dl_scorer **scorer, const struct dl_scorer_options *options);
@@ -57,4 +69,6 @@ void dl_scorer_publish(struct dl_scorer *scorer, struct dl_view_status *status);
 bool dl_scorer_drained(const struct dl_scorer *scorer);
 /* NULL: this process does not score now. */
 struct dl_scoring *dl_scorer_scoring(struct dl_scorer *scorer);
+/* Where each source partition goes on; NULL: this process is not the owner. Valid until the loop's next turn. */
+const struct dl_chain *dl_scorer_chain(const struct dl_scorer *scorer);
 void dl_scorer_counts(const struct dl_scorer *scorer, struct dl_scorer_counts *counts);

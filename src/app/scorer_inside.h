@@ -58,6 +58,7 @@ struct dl_scorer {
 
     bool collecting, saving;
     int64_t save_due_ms, saved;        /* saved: `counted` of the last checkpoint */
+    uint64_t save_began_ns;
     int64_t collected_records;
     struct dl_record_bytes collected;
     struct dl_record_bytes obsolete;   /* keys of records that the configuration has no place for: deleted with the next checkpoint */
@@ -78,6 +79,11 @@ void dl_scorer_end_term(struct dl_scorer *scorer);
 void dl_scorer_follow(struct dl_scorer *scorer, int64_t first);
 void dl_scorer_pause(struct dl_scorer *scorer, bool pause); /* of reading tallies */
 void dl_scorer_finish_stop(struct dl_scorer *scorer);
+
+/* ---- scorer_counts.c ---- */
+
+/* Of struct dl_tallies_options. */
+void dl_scorer_on_statistics(void *context, const char *json, size_t bytes);
 
 /* ---- scorer_state.c ---- */
 

@@ -143,7 +143,8 @@ static void on_head(struct dl_scorer *scorer, const struct dl_checkpoint_message
     const struct dl_scoring_options options = {
         .loop = scorer->options.loop, .config = scorer->options.config, .catalogue_json = scorer->options.catalogue_json,
         .notes = scorer->options.notes, .token = message->token, .keeps_changes = true,
-        .on_failed = on_scoring_failed, .context = scorer};
+        .on_failed = on_scoring_failed, .context = scorer,
+        .on_changed = scorer->options.on_changed, .changed_context = scorer->options.changed_context};
     enum dl_status status = scorer->chain == NULL ? DL_MEMORY : dl_scoring_create(&options, &scorer->scoring);
     struct dl_record_pair pair;
     size_t at = 0;
@@ -355,18 +356,20 @@ static enum dl_status add_head(struct dl_scorer *scorer)
 void dl_scorer_begin_save(struct dl_scorer *scorer)
 {
     scorer->collecting = true;
-    scorer->collected.bytes = 0;
+    scorer->save_began_ns = uv_hrtime();
     scorer->collected_records = 0;
+    /* What is obsolete goes first: a recount may have written panes under the same keys. */
+    struct dl_record_bytes emptied = scorer->collected;
+    scorer->collected = scorer->obsolete;
+    scorer->obsolete = emptied;
+    scorer->obsolete.bytes = 0;
     dl_scorer_pause(scorer, true); /* between the slices nothing may change */
     dl_scorer_collect(scorer);
 }
 
 static enum dl_status finish_collecting(struct dl_scorer *scorer)
 {
-    enum dl_status status = dl_record_bytes_add(&scorer->collected, scorer->obsolete.data, scorer->obsolete.bytes);
-    dl_record_bytes_deinit(&scorer->obsolete);
-    if (status == DL_OK)
-        status = add_head(scorer);
+    enum dl_status status = add_head(scorer);
     if (status == DL_OK)
         status = dl_checkpoint_save(scorer->checkpoint, scorer->term, &scorer->collected);
     return status;
@@ -394,6 +397,7 @@ static void on_saved(struct dl_scorer *scorer)
     scorer->saving = false;
     scorer->save_due_ms = dl_monotonic_ms() + scorer->options.config->checkpoint_interval_ms;
     scorer->counts.checkpoints++;
+    dl_durations_add(&scorer->counts.checkpoint, (int64_t)(uv_hrtime() - scorer->save_began_ns));
     scorer->counts.checkpoint_ms = dl_wall_ms();
     scorer->counts.checkpoint_records = scorer->collected_records;
     dl_note(notes_of(scorer), DL_NOTE_DEBUG, "checkpoint written", DL_NUMBER("records", scorer->collected_records),

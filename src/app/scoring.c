@@ -36,7 +36,9 @@ enum dl_status dl_scoring_create(const struct dl_scoring_options *options, struc
     scoring->engine = dl_engine_create(&engine);
     enum dl_status status = DL_MEMORY;
     if (scoring->engine != NULL) {
-        const struct dl_view_options view = dl_settings_view(options->config, options->notes, options->catalogue_json);
+        struct dl_view_options view = dl_settings_view(options->config, options->notes, options->catalogue_json);
+        view.on_changed = options->on_changed;
+        view.changed_context = options->changed_context;
         status = dl_view_open(&scoring->view, options->loop, &view, scoring->engine, options->token);
     }
     if (status != DL_OK) {
@@ -177,6 +179,18 @@ bool dl_scoring_redis_up(const struct dl_scoring *scoring)
 bool dl_scoring_fenced(const struct dl_scoring *scoring)
 {
     return dl_view_fenced(scoring->view);
+}
+
+void dl_scoring_view_counts(const struct dl_scoring *scoring, struct dl_view_counts *counts)
+{
+    dl_view_counts(scoring->view, counts);
+}
+
+int64_t dl_scoring_fenced_writes(const struct dl_scoring *scoring)
+{
+    struct dl_view_counts counts;
+    dl_view_counts(scoring->view, &counts);
+    return counts.fenced;
 }
 
 void dl_scoring_reconfigure(struct dl_scoring *scoring)

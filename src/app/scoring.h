@@ -22,6 +22,9 @@ struct dl_scoring_options {
     /* What the engine holds can no longer be trusted; nothing more is counted or published. Said once. */
     void (*on_failed)(void *context, const char *at, enum dl_status status);
     void *context;
+    /* Of struct dl_view_options. */
+    void (*on_changed)(void *context, const struct dl_subject_info *info, int window);
+    void *changed_context;
 };
 
 /* DL_INVALID: the Redis options (noted). DL_MEMORY. */
@@ -52,6 +55,9 @@ bool dl_scoring_drained(const struct dl_scoring *scoring);
 void dl_scoring_leave(struct dl_scoring *scoring);
 bool dl_scoring_redis_up(const struct dl_scoring *scoring);
 bool dl_scoring_fenced(const struct dl_scoring *scoring);
+void dl_scoring_view_counts(const struct dl_scoring *scoring, struct dl_view_counts *counts);
+/* Writes that Redis has refused, for a newer owner has written there. */
+int64_t dl_scoring_fenced_writes(const struct dl_scoring *scoring);
 void dl_scoring_reconfigure(struct dl_scoring *scoring);
 /* Once a second: tells what was not counted where its sender meant it. */
 void dl_scoring_tick(struct dl_scoring *scoring);

@@ -27,7 +27,8 @@ static void add(struct plan *plan, struct dl_kafka_topic_wish wish)
 }
 
 /* Input: memory mode reads the longest window again at each start; kafka mode only what it has not counted yet, for which a
- * week is plenty. Tallies: as far back as a window that is configured later can be filled. */
+ * week is plenty. Tallies: as far back as a window that is configured later can be filled. State: who takes over reads what is
+ * not compacted yet, too, and the segment that is being written never is: hence small ones. */
 static bool make_plan(struct plan *plan, const struct dl_config *config, const struct dl_arguments *arguments)
 {
     bool kafka = config->durability == DL_DURABILITY_KAFKA;
@@ -40,7 +41,7 @@ static bool make_plan(struct plan *plan, const struct dl_config *config, const s
     plan->tallies_configs[1] = (struct dl_kafka_property){"retention.ms", plan->tallies_retention};
     plan->state_configs[0] = (struct dl_kafka_property){"cleanup.policy", "compact"};
     plan->state_configs[1] = (struct dl_kafka_property){"min.cleanable.dirty.ratio", "0.2"};
-    plan->state_configs[2] = (struct dl_kafka_property){"segment.bytes", "67108864"};
+    plan->state_configs[2] = (struct dl_kafka_property){"segment.bytes", "8388608"};
     plan->wishes = calloc(config->kafka.topics.count + OWN_TOPICS, sizeof *plan->wishes);
     if (plan->wishes == NULL)
         return false;

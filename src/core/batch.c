@@ -357,3 +357,8 @@ size_t dl_batch_tallies(const struct dl_batch *batch)
 {
     return batch->tallies;
 }
+
+size_t dl_batch_cells(const struct dl_batch *batch)
+{
+    return batch->cells.count;
+}

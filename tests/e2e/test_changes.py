@@ -1,10 +1,11 @@
 """durability: kafka: a changed configuration over existing state."""
 
+import json
 import re
 from contextlib import ExitStack
 
 import pytest
-from feedback import scores, survey, wait_score
+from feedback import now_ms, scores, survey, wait_score
 from harness import Daemon, Loader, merge
 from kafka_mode import KafkaMode
 
@@ -77,7 +78,7 @@ def test_a_new_window_is_filled_as_far_as_the_tallies_reach(broker, redis_server
     with Daemon(mode.config(), tmp_path) as daemon:
         broker.produce(mode.source, [survey("desk") for _ in range(20)])
         wait_score(daemon, redis_server, "all", "events", 20, window="24h")
-        gone = broker.watermarks(mode.tallies)[0][1]
+        gone, before_ms = broker.watermarks(mode.tallies)[0][1], now_ms()
         broker.produce(mode.source, [survey("desk") for _ in range(7)])
         wait_score(daemon, redis_server, "all", "events", 27, window="24h")
         assert daemon.stop() == 0
@@ -85,6 +86,8 @@ def test_a_new_window_is_filled_as_far_as_the_tallies_reach(broker, redis_server
         mark = restart_with(daemon, mode.config(windows=["24h", "7d"]))
         daemon.wait_log(r"a new window is filled.*window=7d since=20\d\d-", since=mark)
         wait_score(daemon, redis_server, "all", "events", 7, window="7d")
+        since = json.loads(redis_server.client().hget("cx:meta", "windows_since"))
+        assert list(since) == ["7d"] and before_ms <= since["7d"] <= now_ms()
         assert scores(redis_server, "all", "24h")["events"] == "27"
         # Else the end of the last transaction is behind the checkpoint, and looks as if it had been a batch.
         daemon.wait_until(lambda: checkpointed(broker, mode) == broker.watermarks(mode.tallies)[0][1], 30, "a checkpoint of all")

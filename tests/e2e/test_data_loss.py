@@ -30,7 +30,10 @@ class Scene:
         self.daemon = Daemon(self.mode.config(), folder)
 
     def wait_events(self, count, timeout=60):
-        self.daemon.wait_until(lambda: events(self.redis) == count, timeout, f"{count} events, {events(self.redis)} so far")
+        try:
+            self.daemon.wait_until(lambda: events(self.redis) == count, timeout, f"{count} events")
+        except AssertionError as error:
+            raise AssertionError(f"{events(self.redis)} events in Redis: {error}") from None
 
     def send(self, count, partition=0):
         return self.broker.produce(self.mode.source, surveys(count, partition=partition))
@@ -373,9 +376,11 @@ def test_the_head_of_the_state_cannot_be_read(scene, fault):
     alarm = rf"a record of the state topic cannot be read.*topic={scene.mode.state} offset={bad.offset} fault={fault}"
     scene.expect_stop(alarm)
     scene.start_continuing(alarm)
+    # One checkpoint deletes the panes that had no head, and writes those of the recount under the same keys.
+    mark = scene.restart_strict()
     scene.send(5)
     scene.wait_events(115)
-    mark = scene.restart_strict()
+    scene.restart_strict()
     scene.send(5)
     scene.wait_events(120)
     assert not re.search(ALARMS, scene.daemon.log(mark))

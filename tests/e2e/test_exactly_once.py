@@ -5,6 +5,7 @@ DELIGHT_KILLS and DELIGHT_SEED make the crash test longer and another one: tests
 
 import os
 import random
+import re
 import signal
 import time
 from contextlib import ExitStack
@@ -129,6 +130,33 @@ def test_zombies_change_nothing(broker, redis_server, new_topic, tmp_path):
         assert loader.wait(240) == 0, loader.log()
         verify(mode, words)
         assert not alarms(daemons)
+
+
+@pytest.mark.release_only
+def test_redis_refuses_a_scorer_that_was_overtaken(broker, redis_server, new_topic, tmp_path):
+    """A scorer stopped right before it writes, and deaf for the group's word that another one scores now: what it writes when it goes
+    on is refused, and it counts that."""
+    mode = KafkaMode(broker, redis_server, new_topic, windows=["24h"])
+    with ExitStack() as stack:
+        # No checkpoint is due: only Redis can tell it.
+        zombie = Daemon(mode.config("zombie", checkpoint_interval="10m"), tmp_path, name="zombie", binary=FAILPOINTS,
+                        env={"DELIGHT_FAILPOINT": "publish:50:stop", "DELIGHT_BREAK": "deaf_scorer"})  # fmt: skip
+        stack.enter_context(zombie)
+        words = traffic(zombie.config_path, 15000)
+        zombie.wait_log("caught up: publishing", timeout=60)
+        heir = stack.enter_context(Daemon(mode.config("heir"), tmp_path, name="heir"))
+        loader = stack.enter_context(Loader().start(tmp_path, *words, "--rate", "1000"))
+        heir.wait_log("caught up: publishing", timeout=60)
+        client = redis_server.client()
+        token = poll(lambda: int(client.get("cx:owner")), 30, "the heir to have written to Redis", [heir.log_path])
+        zombie.send_signal(signal.SIGCONT)
+        zombie.wait_log("another process publishes under this prefix with a newer token", timeout=60)
+        assert int(client.get("cx:owner")) == token, "the fence went back"
+        assert zombie.stop() == 0
+        assert int(re.findall(r"redis_fenced=(\d+)", zombie.log())[-1]) > 0
+        assert loader.wait(240) == 0, loader.log()
+        verify(mode, words)
+        assert not alarms([zombie, heir])
 
 
 @pytest.mark.release_only

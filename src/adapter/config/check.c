@@ -127,6 +127,24 @@ static bool unused_tls(const struct dl_config *config, char *sentence, size_t si
     return tls && config->redis.url[0] != '\0' && strncasecmp(config->redis.url, "rediss://", strlen("rediss://")) != 0;
 }
 
+static bool streams(const struct dl_config *config, char *sentence, size_t size)
+{
+    snprintf(sentence, size, "http.streams: expected fewer than http.connections (%d), or nobody else is served; got %d",
+             (int)config->http.connections, (int)config->http.streams);
+    return config->http.streams >= config->http.connections;
+}
+
+static bool open_to_all(const struct dl_config *config, char *sentence, size_t size)
+{
+    static const char *const here[] = {"127.", "[::1]:", "localhost:", "unix:"};
+    const char *listen = config->http.listen;
+    snprintf(sentence, size, "http.listen: other hosts can read every score; expected http.token_file beside it");
+    for (size_t i = 0; i < sizeof here / sizeof here[0]; i++)
+        if (strncmp(listen, here[i], strlen(here[i])) == 0)
+            return false;
+    return listen[0] != '\0' && config->http.token_file == NULL;
+}
+
 static bool short_abandon(const struct dl_config *config, char *sentence, size_t size)
 {
     snprintf(sentence, size, "service_level.short_abandon is longer than service_level.threshold: is one the other?");
@@ -164,6 +182,8 @@ static const struct {
     {"redis.tls.certificate_file", false, certificate},
     {"redis.tls.key_file", false, key},
     {"redis.url", true, unused_tls},
+    {"http.streams", false, streams},
+    {"http.listen", true, open_to_all},
     {"catalogue.unknown_touchpoint", false, empty_catalogue},
     {"service_level.short_abandon", true, short_abandon},
     {"publish_interval", true, slow_batches},

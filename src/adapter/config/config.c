@@ -434,6 +434,7 @@ enum dl_status dl_config_require_service(struct dl_config *config, struct dl_con
     if (config->redis.url[0] == '\0')
         dl_config_report_at(config, errors, false, "redis.url", "redis.url is missing; expected as redis://127.0.0.1:6379/0");
     require_readable(config, errors, "redis.password_file", config->redis.password_file);
+    require_readable(config, errors, "http.token_file", config->http.token_file);
     require_readable(config, errors, "redis.tls.ca_file", config->redis.tls_ca_file);
     require_readable(config, errors, "redis.tls.certificate_file", config->redis.tls_certificate_file);
     require_readable(config, errors, "redis.tls.key_file", config->redis.tls_key_file);

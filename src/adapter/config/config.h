@@ -84,6 +84,14 @@ struct dl_config {
         int64_t connect_timeout_ms, reply_timeout_ms;
         int64_t buffer_bytes;
     } redis;
+    struct {
+        char *listen; /* "": nothing is served */
+        struct dl_config_strings hosts;
+        char *token_file; /* NULL: none */
+        int64_t connections, streams;
+        struct dl_config_measures scores; /* in /metrics */
+        int64_t scores_max;
+    } http;
     int durability; /* enum dl_durability */
     struct dl_config_strings roles; /* "ingest", "score" */
     int64_t checkpoint_interval_ms;

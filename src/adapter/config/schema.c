@@ -42,6 +42,11 @@ static const char *check_url(const char *text)
     return "redis://[user[:password]@]host[:port][/db], rediss:// for TLS, or unix:///path[?db=N]";
 }
 
+static const char *check_host(const char *text)
+{
+    return text[0] != '.' && made_of(text, ".-") ? NULL : "a host name without port, as delightd.example.com";
+}
+
 static const char *check_segment(const char *text)
 {
     /* Fields of the event contract: a segment of that name could never be read. */
@@ -132,6 +137,25 @@ const struct dl_option dl_options[] = {
      .help = "A connection whose oldest command waits longer for its reply is dropped and opened again."},
     {"redis.buffer_bytes", DL_OPTION_BYTES, AT(redis.buffer_bytes), MIB, GIB, .fallback = "16MiB",
      .help = "Most that may be unsent or unanswered; beyond it changes wait, the newest value of each key."},
+
+    {"http.listen", DL_OPTION_TEXT, AT(http.listen), 0, 113, .fallback = "\"127.0.0.1:9464\"",
+     .help = "Where metrics, health and scores are served over HTTP: an IP address with a port, as 127.0.0.1:9464 or [::1]:9464, or "
+             "unix:/run/delightd/http.sock, which the service's user and group may open. Port 0: any free one; the log tells. "
+             "\"\": nothing is served."},
+    {"http.hosts", DL_OPTION_TEXTS, AT(http.hosts), 1, 253, 0, 64, .fallback = "[]", .check = check_host,
+     .help = "Names under which it may be asked, beside localhost and any IP address: requests with another Host header are refused, "
+             "so that no web page can read it by way of a name of its own."},
+    {"http.token_file", DL_OPTION_PATH, AT(http.token_file), 0, 4095, .fallback = "\"\"", .fallback_help = "none",
+     .help = "File with a bearer token of 16 to 1024 characters that every request but /livez and /readyz must have; as "
+             "${CREDENTIALS_DIRECTORY}/http."},
+    {"http.connections", DL_OPTION_INTEGER, AT(http.connections), 1, 10000, .fallback = "256",
+     .help = "Most connections at a time; more wait. 32 KiB each."},
+    {"http.streams", DL_OPTION_INTEGER, AT(http.streams), 0, 9999, .fallback = "128",
+     .help = "Most of them that may be streams of changes (/api/stream); more are refused."},
+    {"http.scores", DL_OPTION_MEASURES, AT(http.scores), .items_max = DL_FIELDS, .fallback = "[]", .flags = DL_OPTION_RELOADABLE,
+     .help = "Scores that /metrics has of every subject and window. None by default: they are many series."},
+    {"http.scores_max", DL_OPTION_INTEGER, AT(http.scores_max), 1, 1000000, .fallback = "10000", .flags = DL_OPTION_RELOADABLE,
+     .help = "Most series of http.scores; what is over is left out and counted."},
 
     {"durability", DL_OPTION_WORD, AT(durability), .words = durability_words, .fallback = "memory",
      .help = "memory: the topic is re-read at start; one process. kafka: counted batches and checkpoints are kept in Kafka, exactly once; any "

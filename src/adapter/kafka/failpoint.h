@@ -1,7 +1,8 @@
 /* Test builds only (DELIGHT_FAILPOINTS): a place at which a test ends the process
- * as kill -9 would, or at which it makes the code break its promise, to see that
- * somebody notices. DELIGHT_FAILPOINT=NAME or NAME:N (the Nth time it is passed);
- * DELIGHT_BREAK=NAME. Other builds have nothing of it. */
+ * as kill -9 would, or stops it as kill -STOP would, or at which it makes the code
+ * break its promise, to see that somebody notices. DELIGHT_FAILPOINT=NAME or NAME:N
+ * (the Nth time it is passed) ends it, NAME:N:stop stops it, once; DELIGHT_BREAK=NAME.
+ * Other builds have nothing of it. */
 #pragma once
 
 #ifdef DELIGHT_FAILPOINTS
@@ -19,8 +20,14 @@ static inline void dl_failpoint(const char *name)
     size_t bytes = strlen(name);
     if (wanted == NULL || strncmp(wanted, name, bytes) != 0 || (wanted[bytes] != '\0' && wanted[bytes] != ':'))
         return;
-    if (++passed >= (wanted[bytes] == ':' ? atoi(wanted + bytes + 1) : 1))
+    char *rest = "";
+    long turn = wanted[bytes] == ':' ? strtol(wanted + bytes + 1, &rest, 10) : 1;
+    if (++passed < turn)
+        return;
+    if (strcmp(rest, ":stop") != 0)
         (void)kill(getpid(), SIGKILL);
+    else if (passed == turn)
+        (void)kill(getpid(), SIGSTOP);
 }
 
 static inline bool dl_broken(const char *name)

@@ -64,6 +64,9 @@ struct dl_kafka_source_options {
     int64_t retention_ms_min; /* warn when a topic keeps less than this; 0: do not look */
     bool dead_letters;        /* the topics hold them: room for their error headers behind the first 64 */
     const struct dl_kafka_group_options *group; /* NULL: memory mode. Copied. start_ms is not used with it */
+    /* librdkafka's statistics (STATISTICS.md of it), every few seconds, inside poll; with the callbacks' context.
+     * Borrowed. NULL: not wanted. */
+    void (*on_statistics)(void *context, const char *json, size_t bytes);
 };
 
 enum { DL_KAFKA_HEADERS_MAX = 64, DL_KAFKA_ERROR_HEADERS = 6 };
@@ -125,6 +128,8 @@ bool dl_kafka_source_caught_up(const struct dl_kafka_source *source);
 void dl_kafka_source_progress(const struct dl_kafka_source *source, int64_t *read, int64_t *total);
 
 size_t dl_kafka_source_partitions(const struct dl_kafka_source *source); /* assigned now */
+/* Kafka has said which partitions are this process's, be it none. */
+bool dl_kafka_source_assigned(const struct dl_kafka_source *source);
 
 /* The re-read of a partition, memory mode: [begun, target) is what it held from
  * start_ms on when it was first seen. False: not known yet, or it came later. */
@@ -297,7 +302,8 @@ struct dl_transaction {
  * committed; the next run waits for that. DL_REFUSED: a record that cannot be made
  * smaller. DL_FENCED: another producer with this transactional.id is at work.
  * DL_FATAL: librdkafka gave up, or the transaction took longer than timeout_ms and
- * Kafka ended it (another producer may be at work all the same). After these two:
+ * Kafka ended it (another producer may be at work all the same), or one that was
+ * aborted has left records of which nobody knows whether they were written. After these two:
  * destroy it, create another; whether the last one is committed shows in what Kafka
  * has. What is not allowed is retried for ever. */
 DL_MUST_USE enum dl_status dl_transactions_run(struct dl_transactions *transactions, const struct dl_transaction *transaction);
@@ -338,6 +344,8 @@ struct dl_tallies_options {
     struct dl_kafka_options kafka;
     const char *topic;    /* one partition */
     const char *group_id; /* GROUP-score */
+    /* As the source's, every second. */
+    void (*on_statistics)(void *context, const char *json, size_t bytes);
 };
 
 /* All from inside dl_tallies_poll. */
@@ -360,6 +368,8 @@ DL_MUST_USE enum dl_status dl_tallies_create(const struct dl_tallies_options *op
                                              struct dl_tallies **tallies);
 /* Leaves the group (so that another takes over at once), within about wait_ms. */
 void dl_tallies_destroy(struct dl_tallies *tallies, int wait_ms);
+/* The group has said whose the partition is. */
+bool dl_tallies_assigned(const struct dl_tallies *tallies);
 /* Readable when poll has something to do. */
 int dl_tallies_fd(const struct dl_tallies *tallies);
 /* Never waits. At most `max` records. true: there may be more. Also due every

@@ -68,6 +68,7 @@ struct dl_kafka_source {
     struct dl_kafka_trouble trouble;
     struct dl_note_sink *notes;
     struct dl_kafka_callbacks callbacks;
+    void (*on_statistics)(void *context, const char *json, size_t bytes); /* NULL: not wanted */
     rd_kafka_conf_t *conf;
     rd_kafka_t *client;
     rd_kafka_queue_t *queue;

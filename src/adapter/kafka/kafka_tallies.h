@@ -23,12 +23,14 @@ struct dl_tallies {
     struct dl_kafka_trouble trouble; /* first: the client's opaque */
     struct dl_note_sink *notes;
     struct dl_tallies_callbacks callbacks;
+    void (*on_statistics)(void *context, const char *json, size_t bytes);
     rd_kafka_conf_t *conf;
     rd_kafka_t *client;
     rd_kafka_queue_t *queue;
     char *topic;
     int fd;
     bool owner;    /* told by on_owner */
+    bool assigned; /* the group's present assignment is known */
     bool granted;  /* the group's present assignment has the partition */
     bool begun;    /* the caller has said from where */
     bool relooked; /* assigned at the end, to learn where the log begins: next is not there (any more) */

@@ -71,6 +71,7 @@ struct dl_transactions {
     char told[256]; /* the reason as the operator knows it */
 
     bool failed;           /* a record was not taken: the transaction must be aborted */
+    bool in_doubt;         /* a record that was not confirmed may have been written */
     bool explained;        /* code and reason say why */
     int64_t produced_offset, last_offset;
 

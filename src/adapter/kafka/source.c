@@ -47,6 +47,29 @@ static int64_t refresh_ms_of(const struct dl_kafka_options *options)
     return refresh_ms > 0 ? refresh_ms : refresh_ms_default;
 }
 
+/* ---- librdkafka's statistics ---- */
+
+static int on_stats(rd_kafka_t *client, char *json, size_t bytes, void *opaque)
+{
+    struct dl_kafka_source *source = opaque;
+    (void)client;
+    source->on_statistics(source->callbacks.context, json, bytes);
+    return 0; /* librdkafka frees the text */
+}
+
+static enum dl_status want_statistics(struct dl_kafka_source *source, const struct dl_kafka_source_options *options, char *error,
+                                      size_t error_size)
+{
+    static const char key[] = "statistics.interval.ms";
+    source->on_statistics = options->on_statistics;
+    if (!options->on_statistics)
+        return DL_OK;
+    rd_kafka_conf_set_stats_cb(source->conf, on_stats);
+    if (dl_kafka_conf_value(&options->kafka, key))
+        return DL_OK;
+    return rd_kafka_conf_set(source->conf, key, "5000", error, error_size) == RD_KAFKA_CONF_OK ? DL_OK : DL_INVALID;
+}
+
 enum dl_status dl_kafka_source_create(const struct dl_kafka_source_options *options,
                                       const struct dl_kafka_callbacks *callbacks, struct dl_kafka_source **made)
 {
@@ -71,6 +94,8 @@ enum dl_status dl_kafka_source_create(const struct dl_kafka_source_options *opti
     enum dl_status status = dl_kafka_conf_create(&options->kafka, DL_KAFKA_CONSUMER, &source->conf, error, sizeof error);
     if (status == DL_OK)
         dl_kafka_trouble_attach(&source->trouble, source->conf);
+    if (status == DL_OK)
+        status = want_statistics(source, options, error, sizeof error);
     if (status == DL_OK && options->group)
         status = dl_kafka_group_configure(source, options, error, sizeof error);
     if (status == DL_OK)
@@ -363,6 +388,16 @@ void dl_kafka_source_progress(const struct dl_kafka_source *source, int64_t *rea
             *total += partition->target - partition->begun;
             *read += (done < partition->target ? done : partition->target) - partition->begun;
         }
+}
+
+bool dl_kafka_source_assigned(const struct dl_kafka_source *source)
+{
+    if (source->grouped)
+        return source->joined;
+    for (size_t i = 0; i < source->topic_count; i++)
+        if (!source->topics[i].seen)
+            return false;
+    return true;
 }
 
 bool dl_kafka_source_range(const struct dl_kafka_source *source, uint16_t topic, int32_t partition, int64_t *begun,

@@ -271,6 +271,8 @@ enum dl_status dl_kafka_group_configure(struct dl_kafka_source *source, const st
                                         char *error, size_t error_size)
 {
     const char *strategy = dl_kafka_conf_value(&options->kafka, "partition.assignment.strategy");
+    char heartbeat[24];
+    (void)snprintf(heartbeat, sizeof heartbeat, "%d", DL_KAFKA_HEARTBEAT_MS);
     source->group = *options->group;
     source->grouped = true;
     source->caught_up = true;
@@ -286,7 +288,7 @@ enum dl_status dl_kafka_group_configure(struct dl_kafka_source *source, const st
     if (!dl_kafka_conf_value(&options->kafka, "session.timeout.ms") &&
         (rd_kafka_conf_set(source->conf, "session.timeout.ms", "6000", error, error_size) != RD_KAFKA_CONF_OK ||
          (!dl_kafka_conf_value(&options->kafka, "heartbeat.interval.ms") &&
-          rd_kafka_conf_set(source->conf, "heartbeat.interval.ms", "2000", error, error_size) != RD_KAFKA_CONF_OK)))
+          rd_kafka_conf_set(source->conf, "heartbeat.interval.ms", heartbeat, error, error_size) != RD_KAFKA_CONF_OK)))
         return DL_INVALID;
     rd_kafka_conf_set_rebalance_cb(source->conf, on_rebalance);
     return DL_OK;

@@ -138,7 +138,10 @@ static void topic_there(struct dl_kafka_topic *topic, const rd_kafka_metadata_to
     if (topic->missing)
         dl_note(source->notes, DL_NOTE_NOTICE, "a topic that was missing is there", DL_TEXT("topic", topic->name),
                 DL_NUMBER("partitions", count));
-    if (topic->refused || topic->unwell)
+    /* Whether it may be read, too, shows when it is: refusals of fetches may still be on their way. */
+    if (topic->refused)
+        topic->unread = true;
+    else if (topic->unwell)
         dl_note(source->notes, DL_NOTE_NOTICE, "a topic can be read again", DL_TEXT("topic", topic->name));
     topic->seen = true;
     topic->missing = topic->refused = topic->unwell = false;

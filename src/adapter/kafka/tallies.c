@@ -55,7 +55,7 @@ static void rebuild(struct dl_tallies *tallies, int64_t now_ms)
     if (tallies->client)
         dl_note(tallies->notes, DL_NOTE_WARNING, "librdkafka gave up its consumer; making a new one",
                 DL_TEXT("reason", tallies->trouble.fatal_reason));
-    tallies->granted = false;
+    tallies->granted = tallies->assigned = false;
     dl_tallies_owner_no_more(tallies);
     close_client(tallies, 0); /* ends by itself */
     tallies->rebuild_due_ms = now_ms + dl_kafka_backoff_ms(tallies->rebuilds++, 1000, 30000);
@@ -72,7 +72,9 @@ static void rebuild(struct dl_tallies *tallies, int64_t now_ms)
 static int on_stats(rd_kafka_t *client, char *json, size_t length, void *opaque)
 {
     struct dl_tallies *tallies = opaque;
-    (void)client, (void)length;
+    (void)client;
+    if (tallies->on_statistics)
+        tallies->on_statistics(tallies->callbacks.context, json, length);
     if (strstr(json, "\"state\":\"UP\"")) { /* a broker's */
         tallies->unconnected = 0;
         dl_kafka_trouble_answered(&tallies->trouble);
@@ -97,7 +99,8 @@ static enum dl_status configure(struct dl_tallies *tallies, const struct dl_tall
     (void)snprintf(name, sizeof name, "score-%011" PRId64 ".%03ld-%s", (int64_t)now.tv_sec, now.tv_nsec / 1000000,
                    options->kafka.instance ? options->kafka.instance : "delightd");
     (void)snprintf(session, sizeof session, "%" PRId64, session_ms);
-    (void)snprintf(heartbeat, sizeof heartbeat, "%" PRId64, session_ms / 3 < 2000 ? session_ms / 3 : 2000);
+    (void)snprintf(heartbeat, sizeof heartbeat, "%" PRId64,
+                   session_ms / 3 < DL_KAFKA_HEARTBEAT_MS ? session_ms / 3 : DL_KAFKA_HEARTBEAT_MS);
     const struct {
         const char *key, *value;
         bool users; /* as the user says, if he does */
@@ -140,6 +143,7 @@ enum dl_status dl_tallies_create(const struct dl_tallies_options *options, const
         return DL_MEMORY;
     tallies->notes = options->kafka.notes;
     tallies->callbacks = *callbacks;
+    tallies->on_statistics = options->on_statistics;
     tallies->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     tallies->topic = strdup(options->topic);
     dl_kafka_trouble_init(&tallies->trouble, tallies->notes, "tallies");
@@ -166,6 +170,11 @@ void dl_tallies_destroy(struct dl_tallies *tallies, int wait_ms)
     if (tallies->client)
         dl_kafka_client_leave(tallies->client, wait_ms);
     free_tallies(tallies);
+}
+
+bool dl_tallies_assigned(const struct dl_tallies *tallies)
+{
+    return tallies->assigned;
 }
 
 int dl_tallies_fd(const struct dl_tallies *tallies)

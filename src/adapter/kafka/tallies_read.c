@@ -70,6 +70,7 @@ static void assigned(struct dl_tallies *tallies, const rd_kafka_topic_partition_
     if (id)
         rd_kafka_mem_free(tallies->client, id);
     tallies->granted = has_partition(tallies, list);
+    tallies->assigned = true;
     if (list->cnt > (tallies->granted ? 1 : 0) && !tallies->several) {
         tallies->several = true;
         dl_note(tallies->notes, DL_NOTE_ERROR,
@@ -100,7 +101,7 @@ void dl_tallies_on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code, rd_ka
         assigned(tallies, list);
         return;
     }
-    tallies->granted = false;
+    tallies->granted = tallies->assigned = false;
     if (rd_kafka_assignment_lost(client))
         dl_tallies_owner_no_more(tallies);
     (void)rd_kafka_assign(client, NULL);

@@ -235,7 +235,7 @@ enum dl_status dl_transactions_init(struct dl_transactions *transactions)
         if (end == DL_TRANSACTIONS_FENCED)
             return DL_FENCED;
         if (!refused(transactions->code)) {
-            dl_note(transactions->notes, DL_NOTE_WARNING, "librdkafka gave a transactional producer up",
+            dl_note(transactions->notes, DL_NOTE_WARNING, "a transactional producer is given up",
                     DL_TEXT("client", transactions->name), DL_TEXT("reason", transactions->reason));
             return DL_FATAL;
         }

@@ -60,7 +60,7 @@ void dl_transactions_free_topics(struct dl_transactions *transactions)
 
 void dl_transactions_forget_records(struct dl_transactions *transactions)
 {
-    transactions->failed = transactions->explained = false;
+    transactions->failed = transactions->explained = transactions->in_doubt = false;
     transactions->refused_count = transactions->refused_bytes = 0;
     transactions->window_records = transactions->window_filled = 0;
     transactions->produced_offset = -1;
@@ -98,6 +98,8 @@ void dl_transactions_on_report(rd_kafka_t *client, const rd_kafka_message_t *mes
     (void)opaque;
     struct dl_transactions_topic *topic = rd_kafka_topic_opaque(message->rkt);
     struct dl_transactions *transactions = topic->transactions;
+    if (message->err && rd_kafka_message_status(message) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED)
+        transactions->in_doubt = true;
     if (message->err)
         fail(transactions, topic, message->err, message->_private, message->key_len + message->len + record_bytes);
     else if (!topic->letters)

@@ -43,6 +43,19 @@ static enum dl_transactions_end commit(struct dl_transactions *transactions,
     return end;
 }
 
+/* A record that was sent and not confirmed leaves librdkafka's queue with an abort, and its sequence number goes to the
+ * next record of the same partition (so up to 2.8 at least, purge_toppar in rdkafka_broker.c): if the broker has the
+ * first one after all, it takes the next one for it, says so with success, and writes nothing. Only a new producer
+ * epoch helps, and so another client. */
+static enum dl_transactions_end leave_doubt(struct dl_transactions *transactions)
+{
+    transactions->phase = DL_TRANSACTIONS_DEAD;
+    transactions->code = RD_KAFKA_RESP_ERR__INCONSISTENT;
+    (void)snprintf(transactions->reason, sizeof transactions->reason,
+                   "records of an aborted transaction may have been written, and the next ones would be taken for them");
+    return DL_TRANSACTIONS_FATAL;
+}
+
 static enum dl_transactions_end abort_open(struct dl_transactions *transactions,
                                            bool (*leave)(struct dl_transactions *transactions))
 {
@@ -57,7 +70,7 @@ static enum dl_transactions_end abort_open(struct dl_transactions *transactions,
         return end;
     transactions->phase = DL_TRANSACTIONS_READY;
     atomic_fetch_add_explicit(&transactions->aborted, 1, memory_order_relaxed); /* a count, read alone */
-    return end;
+    return transactions->in_doubt ? leave_doubt(transactions) : end;
 }
 
 static enum dl_transactions_end settle(struct dl_transactions *transactions,
@@ -193,7 +206,7 @@ static enum dl_status status_of(struct dl_transactions *transactions, enum dl_tr
         return DL_FENCED;
     if (end != DL_TRANSACTIONS_FATAL)
         return transactions->is_committed ? DL_OK : DL_STOPPED;
-    dl_note(transactions->notes, DL_NOTE_WARNING, "librdkafka gave a transactional producer up",
+    dl_note(transactions->notes, DL_NOTE_WARNING, "a transactional producer is given up",
             DL_TEXT("client", transactions->name), DL_TEXT("reason", transactions->reason));
     return DL_FATAL;
 }

@@ -149,6 +149,8 @@ static void on_confirmed(struct dl_chunk *chunk, const redisReply *reply)
         dl_sweep_start(view);
     }
     view->counts.last_publish_ms = dl_view_wall(view);
+    if (chunk->item_count > 0)
+        dl_durations_add(&view->counts.changes, (int64_t)(dl_view_now(view) - chunk->since_ms) * 1000000);
     if (view->fenced) {
         view->fenced = false;
         view->republish = true;
@@ -208,6 +210,7 @@ static void on_chunk(void *context, const redisReply *reply)
         chunk_free(chunk); /* the link is down: when it is up, everything is written again */
         return;
     }
+    dl_durations_add(&view->counts.round_trips, (int64_t)(uv_hrtime() - chunk->sent_ns));
     bool answer = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 && reply->element[0]->type == REDIS_REPLY_STRING;
     const char *word = answer ? reply->element[0]->str : "";
     if (strcmp(word, "ok") == 0) {
@@ -306,6 +309,7 @@ bool dl_chunk_send(struct dl_view *view)
     chunk->epoch = view->epoch;
     chunk->sequence = view->next_sequence++;
     chunk->since_ms = view->quota_since_ms;
+    chunk->sent_ns = uv_hrtime();
     struct dl_chunk_item *items = chunk->items;
     size_t capacity = chunk->item_capacity;
     chunk->items = builder->items;

@@ -1,6 +1,7 @@
 /* cx:meta and cx:instance:NAME: what a dashboard needs first; gone = daemon gone. */
 #include "view.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static void expire(struct dl_view *view, const char *name, const char *more)
@@ -9,6 +10,17 @@ static void expire(struct dl_view *view, const char *name, const char *more)
     dl_key_plain(view, name, more);
     dl_argument_number(view, DL_META_LIFE_MS);
     dl_command_end(view);
+}
+
+static void add_scratch(struct dl_view *view, const char *field)
+{
+    if (view->scratch.failed) {
+        view->builder.failed = true;
+        dl_text_deinit(&view->scratch);
+        return;
+    }
+    dl_argument_text(view, field);
+    dl_argument_add(view, view->scratch.data, view->scratch.bytes);
 }
 
 static void add_list(struct dl_view *view, const char *field, const char *const *texts, int count)
@@ -22,19 +34,32 @@ static void add_list(struct dl_view *view, const char *field, const char *const 
         dl_text_add_json_string(list, texts[i], strlen(texts[i]));
     }
     dl_text_add(list, "]", 1);
-    if (list->failed) {
-        view->builder.failed = true;
-        dl_text_deinit(list);
-        return;
-    }
-    dl_argument_text(view, field);
-    dl_argument_add(view, list->data, list->bytes);
+    add_scratch(view, field);
 }
 
 static void add_number(struct dl_view *view, const char *field, int64_t number)
 {
     dl_argument_text(view, field);
     dl_argument_number(view, number);
+}
+
+/* {"7d":1790000000000}: the windows that began to be counted within their own length. */
+static void add_windows_since(struct dl_view *view)
+{
+    struct dl_text *since = &view->scratch;
+    dl_text_clear(since);
+    dl_text_add(since, "{", 1);
+    for (int window = 0; window < view->options.windows; window++) {
+        int64_t since_ms = view->status.window_since_ms[window];
+        if (since_ms <= 0 || since_ms <= dl_engine_now(view->engine) - view->options.window_ms[window])
+            continue;
+        if (since->bytes > 1)
+            dl_text_add(since, ",", 1);
+        dl_text_add_json_string(since, view->window_text[window], strlen(view->window_text[window]));
+        dl_text_printf(since, ":%" PRId64, since_ms);
+    }
+    dl_text_add(since, "}", 1);
+    add_scratch(view, "windows_since");
 }
 
 static void write_meta(struct dl_view *view)
@@ -50,6 +75,7 @@ static void write_meta(struct dl_view *view)
         add_number(view, "as_of", dl_engine_now(view->engine));
     if (view->status.data_since_ms > INT64_MIN && view->status.data_since_ms < INT64_MAX)
         add_number(view, "data_since", view->status.data_since_ms);
+    add_windows_since(view);
     if (view->meta_whole) {
         const char *windows[DL_WINDOWS_MAX];
         for (int window = 0; window < options->windows; window++)

@@ -206,6 +206,7 @@ void dl_publish_one(struct dl_view *view, int64_t id, int window)
     const struct dl_tally *total = dl_engine_total(view->engine, id, window);
     const struct dl_tally *published = dl_engine_published(view->engine, id, window);
     bool whole = mark->full || dl_tally_empty(published);
+    bool differs = true;
     struct dl_scores before, now;
     if (!whole)
         score(view, published, window, 0, &before);
@@ -216,11 +217,14 @@ void dl_publish_one(struct dl_view *view, int64_t id, int window)
         score(view, total, window, dl_engine_now(view->engine), &now);
         if (whole)
             write_whole(view, &info, id, window, &now);
-        if (whole || write_changes(view, &info, id, window, &now, &before))
+        differs = whole || write_changes(view, &info, id, window, &now, &before);
+        if (differs)
             write_ranks(view, &info, window, &now, whole ? NULL : &before);
         mark->full = false;
         watch_trend(view, id, window, mark);
     }
+    if (differs && view->options.on_changed != NULL)
+        view->options.on_changed(view->options.changed_context, &info, window);
     if (dl_engine_set_published(view->engine, id, window, total) != DL_OK)
         mark->full = true; /* differences would be taken against something older: never again from it */
     if (view->changed_keys >= DL_CHANGED_KEYS_MAX || view->changed.bytes >= DL_CHANGED_BYTES_MAX)

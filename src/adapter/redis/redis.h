@@ -2,6 +2,7 @@
  * published through it. Loop thread only. */
 #pragma once
 
+#include <delight/durations.h>
 #include <delight/engine.h>
 #include <delight/note.h>
 
@@ -67,16 +68,23 @@ struct dl_view_options {
     bool expire;                /* clock: wall */
     const char *catalogue_json; /* for cx:meta */
     struct dl_score_options score;
+    /* A view shows something else than before, or nothing any more; as told on cx:changed. From inside the view's
+     * calls and callbacks: it must call none. NULL: nobody wants to know. */
+    void (*on_changed)(void *context, const struct dl_subject_info *info, int window);
+    void *changed_context;
 };
 
 struct dl_view_counts {
     int64_t publishes, commands, fields, bytes, errors, reconnects, fenced, forgotten;
     int64_t last_publish_ms;  /* wall clock; 0: none yet */
     int64_t stale_ms;         /* age of the oldest change not yet confirmed by Redis */
+    struct dl_durations round_trips; /* of scripts: from the send to the answer */
+    struct dl_durations changes;     /* from the interval at which a script's changes were due to their confirmation */
 };
 
 struct dl_view_status { /* what goes to cx:meta and cx:instance:NAME besides the options */
     int64_t data_since_ms;
+    int64_t window_since_ms[DL_WINDOWS_MAX]; /* the window is whole from here on only; 0 or less: from data_since_ms on */
     const char *roles;
     int64_t partitions, lag;
     bool draining;   /* the process is ending: only what has changed is written */

@@ -53,6 +53,7 @@ struct dl_chunk {
     struct dl_view *view;
     struct dl_chunk *next; /* in the list of free ones */
     uint64_t epoch, sequence, since_ms;
+    uint64_t sent_ns;
     struct dl_chunk_item *items;
     size_t item_count, item_capacity;
     bool under_way;

@@ -41,6 +41,7 @@ def config_for(broker, redis, topics, /, **extra):
             "properties": {"bootstrap.servers": broker.bootstrap},
         },
         "redis": {"url": redis.url()},
+        "http": {"listen": ""},  # many daemons run at a time
         "durability": "memory",
         "windows": ["5m", "1h", "24h"],
         "batch_interval": "50ms",

@@ -294,7 +294,7 @@ static int run_member(const struct dl_kafka_options *kafka)
 
 static int run_tallies(const struct dl_kafka_options *kafka)
 {
-    const struct dl_tallies_options tallies_options = {*kafka, options.topics[0], options.group};
+    const struct dl_tallies_options tallies_options = {.kafka = *kafka, .topic = options.topics[0], .group_id = options.group};
     const struct dl_tallies_callbacks callbacks = {on_owner, on_lost, on_tally, on_tally_position, on_tally_loss, NULL};
     if (dl_tallies_create(&tallies_options, &callbacks, &tallies) != DL_OK)
         return 1;

@@ -485,7 +485,8 @@ def test_tallies_have_one_owner_and_a_standby_takes_over(broker, drive, new_topi
                 # Standbys have come, and the owner stays: it reads on without hearing of that.
                 broker.produce(topic, ["c"])
                 a.wait_line("position", 3, 3)
-                assert [line[0] for line in a.all_lines()] == ["owner", "record", "record", "position", "record", "position"]
+                # Where the end of the log is may be told before anything is read.
+                assert [line[0] for line in a.all_lines() if line[0] != "position"] == ["owner", "record", "record", "record"]
                 assert b.all_lines() == c.all_lines() == []
                 a.kill9()
                 # Who is there longest.
@@ -513,9 +514,9 @@ def test_an_owner_that_stood_still_is_told_that_it_lost(broker, drive, new_topic
             owner.wait_line("lost")
             kinds = [line[0] for line in owner.all_lines()]
             lost = kinds.index("lost")
-            assert kinds[:3] == ["owner", "record", "position"]
             # Kafka does not fence reading: what it fetched before it hears of the loss may still come (its writes are fenced).
-            assert set(kinds[3:lost]) <= {"record", "position"}
+            assert kinds[0] == "owner" and set(kinds[1:lost]) == {"record", "position"}
+            assert owner.lines("record")[0][0] == 0
             # The one that is there longest is made the owner again; it reads nothing before that.
             owner.wait_line("owner", since=lost)
             assert owner.all_lines()[lost + 1] == ["owner"]

@@ -176,7 +176,9 @@ def test_records_deleted_before_they_were_read_are_a_loss(broker, drive, new_top
     broker.produce(topic, numbered(2000, 1, size=200), batch_num_messages=50)
     with drive("read", topic, SHORT_QUEUE, pace=500) as process:
         process.wait_until(lambda: process.lines("position"), 30, "the first records")
+        process.pause()
         broker.delete_records(topic, {0: 1500})
+        process.resume()
         (loss,) = process.wait_line("loss")
         process.wait_read([0, 0, 2000])
         ((records, _, first, last),) = process.finish().values()

@@ -5,7 +5,8 @@
  *   kafka-transactions-drive run [OPTION VALUE]... [KEY=VALUE]...
  *     --to NAME --id TRANSACTIONAL_ID --timeout MS --transactions N --records N (each) --bytes N
  *     --large N (the size of the middle record; halved when it is refused) --init no (begins nothing, ends)
- *     --hold N (in the Nth transaction fill waits for SIGUSR1) --pace MS (between transactions)
+ *     --hold N (in the Nth transaction fill waits for SIGUSR1; SIGUSR2: that one is unwanted) --after N (records after the wait)
+ *     --pace MS (between transactions)
  *     --source NAME (joins the group of group.id and commits positions with the records; --next OFFSET of partition 0)
  *     --generation N (…of a member that Kafka does not know) --letters NAME --letter-bytes N --stop-after MS (give_up)
  *   kafka-transactions-drive log --topic NAME --from N --until N (default: the bounds) --stop-after MS
@@ -30,7 +31,7 @@ static struct {
     struct dl_kafka_property properties[PROPERTIES_MAX];
     size_t property_count;
     const char *to, *id, *source, *letters, *topic, *init;
-    int64_t timeout_ms, transactions, records, bytes, large, hold, pace_ms, next, generation, letter_bytes, stop_after_ms, from,
+    int64_t timeout_ms, transactions, records, bytes, large, hold, after, pace_ms, next, generation, letter_bytes, stop_after_ms, from,
         until;
     struct dl_kafka_topic_wish wishes[WISHES_MAX];
     struct dl_kafka_property configs[WISHES_MAX][CONFIGS_MAX];
@@ -38,13 +39,15 @@ static struct {
 } options = {.id = "drive", .timeout_ms = 10000, .transactions = 1, .records = 10, .bytes = 100, .generation = -1, .from = -1,
              .until = -1, .next = 1, .letter_bytes = 100, .init = "yes"};
 
-static volatile sig_atomic_t stopping, released;
+static volatile sig_atomic_t stopping, released, unwanted;
 static int64_t started_ms;
 
 static void on_signal(int number)
 {
     if (number == SIGUSR1)
         released = 1;
+    else if (number == SIGUSR2)
+        unwanted = 1;
     else
         stopping = 1;
 }
@@ -96,11 +99,9 @@ struct filling {
 };
 
 /* Values are NUMBER:RECORD, padded; the middle one may be larger. */
-static enum dl_status fill(void *context, struct dl_transactions *transactions)
+static enum dl_status fill_records(struct filling *filling, struct dl_transactions *transactions, int64_t from, int64_t to)
 {
-    struct filling *filling = context;
-    printf("fill %" PRId64 "\n", filling->number);
-    for (int64_t i = 0; i < options.records; i++) {
+    for (int64_t i = from; i < to; i++) {
         char key[24];
         bool middle = filling->large > 0 && i == options.records / 2;
         int64_t bytes = middle ? filling->large : options.bytes;
@@ -113,17 +114,28 @@ static enum dl_status fill(void *context, struct dl_transactions *transactions)
         if (status != DL_OK)
             return status;
     }
-    if (filling->letters) {
-        enum dl_status status = dl_transactions_produce_letters(transactions, options.letters, filling->letters);
-        if (status != DL_OK)
-            return status;
-    }
-    if (options.hold == filling->number) {
-        printf("holding\n");
-        while (!released && !stopping)
-            sleep_ms(10);
-    }
     return DL_OK;
+}
+
+static enum dl_status fill(void *context, struct dl_transactions *transactions)
+{
+    struct filling *filling = context;
+    printf("fill %" PRId64 "\n", filling->number);
+    enum dl_status status = fill_records(filling, transactions, 0, options.records);
+    if (status == DL_OK && filling->letters)
+        status = dl_transactions_produce_letters(transactions, options.letters, filling->letters);
+    if (status != DL_OK || options.hold != filling->number)
+        return status;
+    printf("holding\n");
+    while (!released && !stopping)
+        sleep_ms(10);
+    return fill_records(filling, transactions, options.records, options.records + options.after);
+}
+
+static bool is_unwanted(void *context)
+{
+    const struct filling *filling = context;
+    return unwanted && options.hold == filling->number;
 }
 
 static bool too_large(void *context, void *opaque)
@@ -201,6 +213,7 @@ static void run_one(struct dl_transactions *transactions, struct filling *fillin
         membership.metadata = rd_kafka_consumer_group_metadata(member);
     const struct dl_transaction transaction = {
         .fill = fill,
+        .unwanted = is_unwanted,
         .too_large = too_large,
         .context = filling,
         .positions = &position,
@@ -350,6 +363,7 @@ static bool take_option(const char *name, char *value)
         {"--bytes", &options.bytes, NULL},
         {"--large", &options.large, NULL},
         {"--hold", &options.hold, NULL},
+        {"--after", &options.after, NULL},
         {"--pace", &options.pace_ms, NULL},
         {"--next", &options.next, NULL},
         {"--generation", &options.generation, NULL},
@@ -406,6 +420,7 @@ int main(int count, char **arguments)
     const struct sigaction action = {.sa_handler = on_signal};
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGUSR1, &action, NULL);
+    (void)sigaction(SIGUSR2, &action, NULL);
     const struct dl_kafka_options kafka = {options.properties, options.property_count, "drive", &notes};
     char error[512];
     if (dl_kafka_check_transactions(&kafka, (int)options.timeout_ms, error, sizeof error) != DL_OK) {

@@ -116,6 +116,28 @@ def test_a_second_producer_fences_the_first(broker, new_topic, tmp_path):
     assert values(broker.consume_all(to)) == expected([1, 1])
 
 
+def test_records_in_doubt_are_not_taken_for_later_ones(broker, new_topic, tmp_path):
+    """Records that a broker wrote without anybody hearing of it, of a transaction that is then aborted: those of the next one must not
+    be taken for them."""
+    to = new_topic()
+    with Drive(tmp_path, broker.bootstrap, "run", {"socket.timeout.ms": 1000}, to=to, id=to, transactions=3, hold=2, after=10) as process:
+        process.wait_line("holding")
+        process.wait_until(lambda: len(broker.consume_all(to, "read_uncommitted")) == 20, 30, "the first records of the second transaction")
+        broker.pause_node()
+        try:
+            process.send_signal(signal.SIGUSR1)
+            process.wait_log("no Kafka broker answers", timeout=60)  # The request has timed out, and lies in the broker's socket.
+            process.send_signal(signal.SIGUSR2)
+            process.wait_until(lambda: 2 in process.statuses(), 60, "the second transaction to be left")
+        finally:
+            broker.resume_node()
+        process.finished()
+    assert len(broker.consume_all(to, "read_uncommitted")) >= 30, "the broker has not written them: this tests nothing"
+    good = [number for number, status in process.statuses().items() if status == "ok"]
+    assert values(broker.consume_all(to)) == expected(good)
+    assert process.statuses() == {1: "ok", 2: "stopped", 3: "fatal"}, process.log()
+
+
 def test_a_successor_ends_what_a_kill_left_open(broker, new_topic, tmp_path):
     to = new_topic()
     with Drive(tmp_path, broker.bootstrap, "run", to=to, id=to, transactions=2, hold=2, timeout=300000, name="killed") as killed:

@@ -51,6 +51,13 @@ START_TEST(defaults)
     ck_assert_int_eq(config->redis.connect_timeout_ms, 2000);
     ck_assert_int_eq(config->redis.reply_timeout_ms, 5000);
     ck_assert_int_eq(config->redis.buffer_bytes, 16 << 20);
+    ck_assert_str_eq(config->http.listen, "127.0.0.1:9464");
+    ck_assert_uint_eq(config->http.hosts.count, 0);
+    ck_assert_ptr_null(config->http.token_file);
+    ck_assert_int_eq(config->http.connections, 256);
+    ck_assert_int_eq(config->http.streams, 128);
+    ck_assert_uint_eq(config->http.scores.count, 0);
+    ck_assert_int_eq(config->http.scores_max, 10000);
     ck_assert_int_eq(config->durability, DL_DURABILITY_MEMORY);
     ck_assert_int_eq(config->clock, DL_CLOCK_WALL);
     static const int64_t windows[] = {300000, 3600000, 86400000, 7 * INT64_C(86400000), 30 * INT64_C(86400000)};

@@ -61,6 +61,9 @@ static const struct {
     {"kafka: {properties: {a: x}, properties_files: {a: /f}}", "f:1:29: error: kafka.properties_files: a stands in kafka.properties too; expected one of them"},
     {"redis: {url: \"http://h\"}", "f:1:14: error: redis.url: expected redis://[user[:password]@]host[:port][/db], rediss:// for TLS, or unix:///path[?db=N]\n"},
     {"redis: {prefix: \"a{b}\"}", "f:1:17: error: redis.prefix: expected letters, digits, _ . : / and -, got \"a{b}\""},
+    {"http: {connections: 10, streams: 10}", "f:1:25: error: http.streams: expected fewer than http.connections (10), or nobody else is served; got 10"},
+    {"http: {hosts: [\"a:80\"]}", "f:1:16: error: http.hosts: expected a host name without port, as delightd.example.com, got \"a:80\""},
+    {"http: {scores: [nps, promoters]}", "f:1:22: error: http.scores"},
     {"redis: {url: \"redis://:p@h\", password_file: /f}", "f:1:30: error: redis.password_file: redis.url has a password too; expected one of them"},
     {"redis: {tls: {certificate_file: /f}}", "f:1:15: error: redis.tls.certificate_file: expected redis.tls.key_file beside it"},
     {"redis: {tls: {key_file: /f}}", "f:1:15: error: redis.tls.key_file: expected redis.tls.certificate_file beside it"},
@@ -143,6 +146,8 @@ START_TEST(warnings)
     } rows[] = {
         {"service_level: {short_abandon: 30s}", "f:1:17: warning: service_level.short_abandon is longer"},
         {"batch_interval: 1s", "f: warning: publish_interval is shorter than batch_interval"},
+        {"http: {listen: \"0.0.0.0:9464\"}", "f:1:8: warning: http.listen: other hosts can read every score; expected http.token_file"},
+        {"http: {listen: \"[::]:9464\"}", "f:1:8: warning: http.listen: other hosts"},
         {"redis: {url: \"redis://h\", tls: {ca_file: /f}}", "f:1:9: warning: redis.url: redis.tls is set, but the connection is not encrypted"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

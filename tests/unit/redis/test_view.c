@@ -61,6 +61,7 @@ START_TEST(test_meta)
     ck_assert_str_eq(look("HGET cx:meta segments"), "[\"tier\"]");
     ck_assert_str_eq(look("HGET cx:meta catalogue"), "{\"journeys\":[]}");
     ck_assert_str_eq(look("HMGET cx:meta as_of data_since min_n version"), "1700000000000 1699999999000 3 1.2.3");
+    ck_assert_str_eq(look("HGET cx:meta windows_since"), "{\"24h\":1699996400000}");
     ck_assert_str_eq(look("HMGET cx:instance:test-1 version roles partitions lag"), "1.2.3 ingest,score 12 7");
     for (int i = 0; i < 3; i++) {
         ck_assert_int_gt(number("PTTL cx:meta"), 7900); /* refreshed at least every 2 s */
@@ -70,7 +71,7 @@ START_TEST(test_meta)
     /* Gone, with what is only written whole: it comes back whole. */
     freeReplyObject(ask("DEL cx:meta"));
     loop_for(&f.loop, 2500);
-    ck_assert_int_eq(number("HLEN cx:meta"), 8);
+    ck_assert_int_eq(number("HLEN cx:meta"), 9);
 }
 END_TEST
 

@@ -143,7 +143,8 @@ static inline void apply_one(struct dl_event event)
 
 static inline void publish(void)
 {
-    const struct dl_view_status status = {.data_since_ms = T0 - 1000, .roles = "ingest,score", .partitions = 12, .lag = 7};
+    /* Whole from an hour ago on: that is all of 1h, and not of 24h. */
+    const struct dl_view_status status = {.data_since_ms = T0 - 1000, .window_since_ms = {T0 - 3600000, T0 - 3600000}, .roles = "ingest,score", .partitions = 12, .lag = 7};
     dl_view_publish(f.view, f.now_ms, &status);
 }
 

@@ -1,0 +1,236 @@
+#include "http_inside.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const char json[] = "application/json";
+
+const char *dl_http_argument(const struct dl_http_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *dl_http_header(const struct dl_http_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+/* ---- Answers ---- */
+
+bool dl_http_add_headers(struct MHD_Response *response, const char *content_type)
+{
+    const struct {
+        const char *name, *value;
+    } rows[] = {
+        {"Content-Type", content_type},
+        {"Cache-Control", "no-store"},
+        {"Content-Security-Policy",
+         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
+         "form-action 'none'; frame-ancestors 'none'"},
+        {"X-Content-Type-Options", "nosniff"},
+        {"X-Frame-Options", "DENY"},
+        {"Referrer-Policy", "no-referrer"},
+        {"Cross-Origin-Opener-Policy", "same-origin"},
+        {"Cross-Origin-Resource-Policy", "same-origin"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (MHD_add_response_header(response, rows[i].name, rows[i].value) != MHD_YES)
+            return false;
+    return true;
+}
+
+/* The response stays the caller's, too. */
+static enum MHD_Result share(struct dl_http *http, struct MHD_Connection *connection, unsigned status, struct MHD_Response *response)
+{
+    enum MHD_Result result = MHD_queue_response(connection, status, response);
+    http->counts.requests += result == MHD_YES;
+    return result;
+}
+
+/* Takes the response; without one, or with headers that found no memory, the connection is closed. */
+static enum MHD_Result queue(struct dl_http *http, struct MHD_Connection *connection, unsigned status,
+                             struct MHD_Response *response, const char *content_type)
+{
+    enum MHD_Result result = MHD_NO;
+    if (response == NULL)
+        return MHD_NO;
+    if (dl_http_add_headers(response, content_type))
+        result = share(http, connection, status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static enum MHD_Result queue_text(struct dl_http *http, struct MHD_Connection *connection, unsigned status, const char *header,
+                                  const char *value, const char *body)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(strlen(body), (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
+    if (response != NULL && header != NULL && MHD_add_response_header(response, header, value) != MHD_YES) {
+        MHD_destroy_response(response);
+        return MHD_NO;
+    }
+    return queue(http, connection, status, response, json);
+}
+
+static enum MHD_Result refuse(struct dl_http *http, struct MHD_Connection *connection, unsigned status, const char *header,
+                              const char *value, const char *error)
+{
+    char body[256];
+    snprintf(body, sizeof body, "{\"error\":\"%s\"}\n", error);
+    http->counts.refused++;
+    return queue_text(http, connection, status, header, value, body);
+}
+
+/* ---- Who may ask ---- */
+
+/* A page of another site can make its own name stand for this address, and then
+ * read what is here (DNS rebinding); the Host header has that name. An address
+ * as such is nobody's name. */
+static bool host_known(const struct dl_http *http, const char *header)
+{
+    char host[256];
+    size_t bytes = header[0] == '[' ? strcspn(header, "]") : strcspn(header, ":");
+    bool bracketed = header[0] == '[' && header[bytes] == ']';
+    const char *rest = header + bytes + bracketed;
+    if (bytes == 0 || bytes >= sizeof host || (rest[0] != '\0' && (rest[0] != ':' || strspn(rest + 1, "0123456789") != strlen(rest + 1))))
+        return false;
+    snprintf(host, sizeof host, "%.*s", (int)(bytes - bracketed), header + bracketed);
+    unsigned char address[sizeof(struct in6_addr)];
+    if (bracketed)
+        return inet_pton(AF_INET6, host, address) == 1;
+    if (inet_pton(AF_INET, host, address) == 1 || strcasecmp(host, "localhost") == 0 || strcasecmp(host, http->address.host) == 0)
+        return true;
+    for (size_t i = 0; i < http->options.host_count; i++)
+        if (strcasecmp(host, http->options.hosts[i]) == 0)
+            return true;
+    return false;
+}
+
+/* As long for a right beginning as for a wrong one. */
+static bool same(const char *given, const char *token)
+{
+    size_t bytes = strlen(token);
+    if (strlen(given) != bytes)
+        return false;
+    volatile unsigned char differs = 0;
+    for (size_t i = 0; i < bytes; i++)
+        differs = (unsigned char)(differs | ((unsigned char)given[i] ^ (unsigned char)token[i]));
+    return differs == 0;
+}
+
+static bool token_known(const struct dl_http *http, struct MHD_Connection *connection)
+{
+    static const char scheme[] = "Bearer ";
+    const char *given = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization");
+    if (http->token == NULL)
+        return true;
+    return given != NULL && strncasecmp(given, scheme, sizeof scheme - 1) == 0 && same(given + sizeof scheme - 1, http->token);
+}
+
+/* ---- Routes ---- */
+
+static enum MHD_Result answer_stream(struct dl_http *http, struct MHD_Connection *handle, bool head)
+{
+    static const char content_type[] = "text/event-stream";
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(handle, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct dl_http_connection *connection = info == NULL ? NULL : info->socket_context;
+    if (connection == NULL)
+        return MHD_NO;
+    if (head)
+        return queue(http, handle, MHD_HTTP_OK, MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT), content_type);
+    if (http->counts.streams >= (int64_t)http->options.streams_max)
+        return queue_text(http, handle, MHD_HTTP_SERVICE_UNAVAILABLE, "Retry-After", "5",
+                          "{\"error\":\"as many streams are open as http.streams allows\"}\n");
+    return queue(http, handle, MHD_HTTP_OK, dl_http_stream_open(http, connection, handle), content_type);
+}
+
+static enum MHD_Result answer_bytes(struct dl_http *http, struct MHD_Connection *connection, const struct dl_http_route *route)
+{
+    struct MHD_Response *response = MHD_create_response_from_buffer(route->byte_count, (void *)(uintptr_t)route->bytes, MHD_RESPMEM_PERSISTENT);
+    return queue(http, connection, MHD_HTTP_OK, response, route->content_type);
+}
+
+static enum MHD_Result answer(struct dl_http *http, const struct dl_http_request *request, const struct dl_http_route *route)
+{
+    struct MHD_Connection *connection = request->connection;
+    const char *accept = dl_http_header(request, "Accept");
+    struct MHD_Response *response = route->keep == DL_HTTP_KEEP_NOT ? NULL : dl_http_kept_find(http, request->uri, accept);
+    if (response != NULL) {
+        http->counts.kept++;
+        return share(http, connection, MHD_HTTP_OK, response);
+    }
+    struct dl_http_answer made = {.status = MHD_HTTP_OK, .content_type = json};
+    route->answer(http->options.context, request, &made);
+    if (made.body == NULL)
+        return queue_text(http, connection, MHD_HTTP_SERVICE_UNAVAILABLE, NULL, NULL, "{\"error\":\"out of memory\"}\n");
+    response = MHD_create_response_from_buffer(made.body_bytes, made.body, MHD_RESPMEM_MUST_FREE);
+    if (response == NULL)
+        free(made.body);
+    if (route->keep == DL_HTTP_KEEP_NOT || made.status != MHD_HTTP_OK || response == NULL)
+        return queue(http, connection, made.status, response, made.content_type);
+    if (!dl_http_add_headers(response, made.content_type)) {
+        MHD_destroy_response(response);
+        return MHD_NO;
+    }
+    enum MHD_Result result = share(http, connection, made.status, response);
+    dl_http_keep(http, route, request->uri, accept, response);
+    return result;
+}
+
+static const struct dl_http_route *find_route(const struct dl_http *http, const char *path)
+{
+    const struct dl_http_route *route = http->options.routes;
+    while (route->path != NULL && strcmp(route->path, path) != 0)
+        route++;
+    return route->path == NULL ? NULL : route;
+}
+
+void *dl_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection)
+{
+    (void)context;
+    size_t bytes = strlen(uri) + 1;
+    struct dl_http_request *request = malloc(sizeof *request + bytes);
+    if (request == NULL)
+        return NULL;
+    *request = (struct dl_http_request){.connection = connection};
+    memcpy(request->uri, uri, bytes);
+    return request;
+}
+
+enum MHD_Result dl_http_on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
+                                   const char *version, const char *upload, size_t *upload_bytes, void **begun)
+{
+    struct dl_http *http = context;
+    struct dl_http_request *request = *begun;
+    (void)version, (void)upload;
+    bool head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+    if (!head && strcmp(method, MHD_HTTP_METHOD_GET) != 0)
+        return refuse(http, connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Allow", "GET, HEAD", "only GET and HEAD are served");
+    if (request == NULL)
+        return MHD_NO; /* out of memory */
+    if (!request->seen) { /* an answer now would end the connection behind it */
+        request->seen = true;
+        return MHD_YES;
+    }
+    if (*upload_bytes > 0) { /* a body means nothing here */
+        *upload_bytes = 0;
+        return MHD_YES;
+    }
+    const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+    if (!http->address.local && host == NULL)
+        return refuse(http, connection, MHD_HTTP_BAD_REQUEST, NULL, NULL, "a Host header is expected");
+    if (!http->address.local && !host_known(http, host))
+        return refuse(http, connection, MHD_HTTP_MISDIRECTED_REQUEST, NULL, NULL, "this host name is not served; see http.hosts");
+    const struct dl_http_route *route = find_route(http, url);
+    if (!(route != NULL && route->open) && !token_known(http, connection))
+        return refuse(http, connection, MHD_HTTP_UNAUTHORIZED, "WWW-Authenticate", "Bearer realm=\"delightd\"",
+                      "the bearer token of http.token_file is expected");
+    if (route == NULL)
+        return queue_text(http, connection, MHD_HTTP_NOT_FOUND, NULL, NULL, http->not_found);
+    if (route->stream)
+        return answer_stream(http, connection, head);
+    return route->bytes != NULL ? answer_bytes(http, connection, route) : answer(http, request, route);
+}
