@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """What each further counting process costs under a fixed load: processor time, transactions, and the scorer's work.
 
-    bench/scale_out.py [--rate R] [--seconds S] [--rounds N] [--processes 1,2,3,4] [--batch-interval 100ms]
+    bench/scale_out.py [--rate R] [--seconds S] [--rounds N] [--processes 1,2,3,4] [--batch-interval 100ms] [--touchpoints N]
 
 One process scores, N count ([ingest]) 24 partitions. Processor seconds of all, transactions and records of cx.tallies, over S seconds
 of a steady load. --batch-interval 10ms makes as many batches as ten times the processes would."""
@@ -21,7 +21,7 @@ def measure(broker, name, processes, arguments):
         scorer = stack.enter_context(deployment.daemon("scorer", roles=["score"]))
         counting = [stack.enter_context(deployment.daemon(f"ingest-{n}", roles=["ingest"])) for n in range(processes)]
         scorer.wait_log("caught up: publishing", timeout=60)
-        loads = ["--brokers", broker.bootstrap, "--topic", deployment.source, "--touchpoints", 100, "--compression", "lz4"]
+        loads = ["--brokers", broker.bootstrap, "--topic", deployment.source, "--touchpoints", arguments.touchpoints, "--compression", "lz4"]
         stack.enter_context(Loader().start(folder, *loads, "--rate", arguments.rate, "--count", arguments.rate * 3600))
         share = 24 // processes
         for daemon in counting:
@@ -44,10 +44,10 @@ def measure(broker, name, processes, arguments):
         found = {key: after[key] - before[key] for key in before}
         stack.close()  # While more comes there is no end to be read to.
         kept = broker.consume_all(deployment.tallies)
-        records = sum(before["end"] <= record.offset < after["end"] for record in kept)
-        batches = found["end"] - records  # each transaction ends with a marker of its own
+        sizes = [len(record.value) for record in kept if before["end"] <= record.offset < after["end"]]
+        batches = found["end"] - len(sizes)  # each transaction ends with a marker of its own
         seconds, events = found["moment"], found["events"]
-        result = {"batches": batches / seconds, "records": records / seconds, "rate": events / seconds}
+        result = {"batches": batches / seconds, "kib": sum(sizes) / 1024 / seconds, "rate": events / seconds}
         for part in ("ingest", "scorer", "broker"):
             result[part] = 1e6 * found[part] / events
         result["scorer_share"] = 100 * found["scorer"] / seconds
@@ -63,6 +63,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--processes", default="1,2,3,4")
     parser.add_argument("--batch-interval", default="100ms")
+    parser.add_argument("--touchpoints", type=int, default=100)
     arguments = parser.parse_args()
     counts = [int(word) for word in arguments.processes.split(",")]
     found = {count: [] for count in counts}
@@ -76,11 +77,11 @@ def main():
         return [what, *(cell([one[key] for one in found[count]], form) for count in counts)]
 
     table(
-        [f"{arguments.rate} events/s, batch_interval {arguments.batch_interval}, processes that count:", *counts],
+        [f"{arguments.rate} events/s, {arguments.touchpoints} touchpoints, batch_interval {arguments.batch_interval}, processes that count:", *counts],
         [
             row("events a second", "rate"),
             row("transactions (batches) a second into `cx.tallies`", "batches", "%.1f"),
-            row("records a second", "records", "%.1f"),
+            row("KiB a second of tallies in them, before compression", "kib", "%.1f"),
             row("processor seconds per million events: all that count", "ingest", "%.1f"),
             row("… the scorer", "scorer", "%.1f"),
             row("… the broker", "broker", "%.1f"),
@@ -91,10 +92,9 @@ def main():
     if len(counts) > 1:
         middle = {count: {key: statistics.median(one[key] for one in found[count]) for key in found[count][0]} for count in counts}
         few, many = middle[counts[0]], middle[counts[-1]]
-        more = many["batches"] - few["batches"]
-        for part in ("scorer", "broker"):
-            used = 10 * (many[part + "_share"] - few[part + "_share"]) / more
-            print(f"\nEach further batch costs the {part} {used:.2f} ms of processor time.")
+        for unit, key in (("further batch a second", "batches"), ("further KiB of tallies", "kib")):
+            used = 10 * (many["scorer_share"] - few["scorer_share"]) / (many[key] - few[key])
+            print(f"\nThe scorer's work, laid upon each {unit} alone: {used:.2f} ms of processor time.")
         each = (many["ingest"] - few["ingest"]) * arguments.rate / 1e6 / (counts[-1] - counts[0])
         print(f"\nEach further process that counts costs {100 * each:.1f} % of a core by being there.")
     print(f"\n{machine()}")

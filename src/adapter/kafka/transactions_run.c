@@ -44,9 +44,9 @@ static enum dl_transactions_end commit(struct dl_transactions *transactions,
 }
 
 /* A record that was sent and not confirmed leaves librdkafka's queue with an abort, and its sequence number goes to the
- * next record of the same partition (so up to 2.8 at least, purge_toppar in rdkafka_broker.c): if the broker has the
- * first one after all, it takes the next one for it, says so with success, and writes nothing. Only a new producer
- * epoch helps, and so another client. */
+ * next record of the same partition (from 2.0 to 2.15, rd_kafka_toppar_purge_queues; no upstream issue is known): if the
+ * broker has the first one after all, it takes the next one for it, answers as if it had written it, and writes
+ * nothing. Only a new producer epoch helps, and so another client. */
 static enum dl_transactions_end leave_doubt(struct dl_transactions *transactions)
 {
     transactions->phase = DL_TRANSACTIONS_DEAD;
