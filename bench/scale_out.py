@@ -42,6 +42,7 @@ def measure(broker, name, processes, arguments):
         time.sleep(arguments.seconds)  # A rate needs an interval.
         after = figures()
         found = {key: after[key] - before[key] for key in before}
+        stack.close()  # While more comes there is no end to be read to.
         kept = broker.consume_all(deployment.tallies)
         records = sum(before["end"] <= record.offset < after["end"] for record in kept)
         batches = found["end"] - records  # each transaction ends with a marker of its own
@@ -66,6 +67,7 @@ def main():
     counts = [int(word) for word in arguments.processes.split(",")]
     found = {count: [] for count in counts}
     with Broker(java_options=JAVA) as broker:
+        measure(broker, "warm-up", counts[-1], arguments)  # Of the broker's compiler; not counted.
         for number in range(arguments.rounds):
             for count in counts:
                 found[count].append(measure(broker, f"p{count}-{number}", count, arguments))
@@ -91,7 +93,8 @@ def main():
         few, many = middle[counts[0]], middle[counts[-1]]
         more = many["batches"] - few["batches"]
         for part in ("scorer", "broker"):
-            print(f"\nEach further batch costs the {part} {10 * (many[part + '_share'] - few[part + '_share']) / more:.2f} ms of processor time.")
+            used = 10 * (many[part + "_share"] - few[part + "_share"]) / more
+            print(f"\nEach further batch costs the {part} {used:.2f} ms of processor time.")
         each = (many["ingest"] - few["ingest"]) * arguments.rate / 1e6 / (counts[-1] - counts[0])
         print(f"\nEach further process that counts costs {100 * each:.1f} % of a core by being there.")
     print(f"\n{machine()}")

@@ -28,8 +28,8 @@ const struct dl_command dl_commands[] = {
      "  --check            only checks\n"
      "  --partitions N     of the input topics, when they are made; default: the broker's\n"
      "  --replication N    copies of each topic, when it is made; default: the broker's\n" SET_HELP},
-    {"deadletter", dl_command_deadletter, "csoRdeiFTO", true, NULL, false,
-     "delightd deadletter -c FILE [--show [N] | --resend [--dry-run]] [--reason LIST] [--since TIME] "
+    {"deadletter", dl_command_deadletter, "csoRdeiFTOA", true, NULL, false,
+     "delightd deadletter -c FILE [--show [N] | --resend [--dry-run] [--anyway]] [--reason LIST] [--since TIME] "
      "[--from|--to|--only PLACES] [--set A.B=VALUE]…",
      "What is not an event lies in the dead-letter topic. Without --show and --resend: how many, by reason.\n"
      "Reads what the topic holds at the start, joins no group and commits nothing. PLACES are partition:offset\n"
@@ -41,6 +41,8 @@ const struct dl_command dl_commands[] = {
      "                     headers and time. What is sent twice counts twice: so it needs --from, --since or\n"
      "                     --only, and prints the --from to go on with later\n"
      "  --dry-run          only tells what --resend would send\n"
+     "  --anyway           also with durability: memory, which counts the input topics again at every start: with\n"
+     "                     the fix a restart is enough, unless the topics do not hold the records any more\n"
      "  --reason LIST      those with one of these reasons, as not_json,wrong_type\n"
      "  --since TIME       those written since then: RFC 3339, epoch ms, or as 90m, 24h\n"
      "  --from PLACES      from there on; a partition that is not named, and all of them with\n"
@@ -103,6 +105,7 @@ const struct dl_option dl_command_options[] = {
     {'F', {"from", required_argument, NULL, DL_OPT_FROM}, DL_VALUES_WORDS, "beginning"},
     {'T', {"to", required_argument, NULL, DL_OPT_TO}, DL_VALUES_ANY, NULL},
     {'O', {"only", required_argument, NULL, DL_OPT_ONLY}, DL_VALUES_ANY, NULL},
+    {'A', {"anyway", no_argument, NULL, DL_OPT_ANYWAY}, DL_VALUES_NONE, NULL},
     {'W', {"window", required_argument, NULL, DL_OPT_WINDOW}, DL_VALUES_ANY, NULL},
     {'K', {"kind", required_argument, NULL, DL_OPT_KIND}, DL_VALUES_WORDS, "touchpoint journey journey_stage stage feature"},
     {'g', {"segment", required_argument, NULL, DL_OPT_SEGMENT}, DL_VALUES_ANY, NULL},

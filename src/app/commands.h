@@ -33,7 +33,7 @@ struct dl_arguments {
     int create, check;            /* topics */
     int partitions, replication;  /* topics: 0, -1: the broker's defaults */
     int show;                     /* deadletter: how many; 0: not asked for */
-    int resend, dry_run;          /* deadletter */
+    int resend, dry_run, anyway;  /* deadletter */
     const char *reasons, *since, *from, *to, *only; /* deadletter; NULL: not given */
 };
 

@@ -273,6 +273,14 @@ void dl_print_safely(const char *data, size_t bytes)
 
 /* ---- The command ---- */
 
+/* What a fix has made good is counted by itself where the topics are read again. */
+static bool would_count_twice(const struct dl_letters *letters)
+{
+    const struct dl_arguments *arguments = letters->arguments;
+    return arguments->resend && !arguments->dry_run && !arguments->anyway &&
+           letters->config->durability == DL_DURABILITY_MEMORY;
+}
+
 /* Which topics there are, and whether anybody answers at all: said at once, not after retries. */
 static int look_at_topics(struct dl_letters *letters)
 {
@@ -323,6 +331,9 @@ int dl_command_deadletter(const struct dl_arguments *arguments)
     if (config != NULL && config->kafka.dead_letter_topic[0] == '\0') {
         fputs("delightd deadletter: kafka.dead_letter_topic is empty: dead letters are only counted and logged\n", stderr);
         status = DL_EXIT_CONFIG;
+    } else if (config != NULL && would_count_twice(letters)) {
+        status = usage_fault("durability: memory counts the input topics again at every start: after the fix a restart is enough, and "
+                             "what is sent again counts twice. If the topics do not hold those records any more: --anyway", "");
     } else if (config != NULL) {
         struct dl_log *log = dl_log_create(DL_LOG_STDERR, DL_NOTE_WARNING);
         status = log == NULL ? DL_EXIT_SOFTWARE : work(letters, dl_log_sink(log));

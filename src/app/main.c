@@ -135,6 +135,7 @@ static int take_option(const struct dl_command *command, int option, int argc, c
     case DL_OPT_FROM: arguments->from = optarg; return -1;
     case DL_OPT_TO: arguments->to = optarg; return -1;
     case DL_OPT_ONLY: arguments->only = optarg; return -1;
+    case DL_OPT_ANYWAY: arguments->anyway = 1; return -1;
     case DL_OPT_WINDOW: arguments->window = optarg; return -1;
     case DL_OPT_KIND: arguments->kind = optarg; return -1;
     case DL_OPT_SEGMENT: arguments->segment = optarg; return -1;

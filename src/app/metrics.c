@@ -115,6 +115,25 @@ static void add_over_limit(const struct sight *sight, struct dl_metrics *metrics
         dl_metrics_integer(metrics, rows[i].tallies, (struct dl_metric_label[]){DL_LABEL("limit", rows[i].limit), {.name = NULL}});
 }
 
+static void add_chain(const struct sight *sight, struct dl_metrics *metrics)
+{
+    const struct dl_chain *chain = dl_scorer_chain(sight->daemon->scorer);
+    for (size_t i = 0; chain != NULL && i < dl_chain_count(chain); i++) {
+        struct dl_chain_link link = dl_chain_at(chain, i);
+        char topic[256], number[16];
+        snprintf(topic, sizeof topic, "%.*s", (int)link.topic.bytes, link.topic.data);
+        snprintf(number, sizeof number, "%" PRId32, link.partition);
+        dl_metrics_integer(metrics, link.next,
+                           (struct dl_metric_label[]){DL_LABEL("topic", topic), DL_LABEL("partition", number), {.name = NULL}});
+    }
+}
+
+static void add_epoch(const struct sight *sight, struct dl_metrics *metrics)
+{
+    if (dl_daemon_kafka_mode(sight->daemon))
+        dl_metrics_integer(metrics, (int64_t)sight->daemon->epoch, NULL);
+}
+
 static void each_result(struct dl_metrics *metrics, const char *producer, const struct dl_transactions_counts *counts)
 {
     const struct {
@@ -219,6 +238,7 @@ static const struct row rows[] = {
 
     {COUNTER("delightd_transactions", "", "Kafka transactions, by producer and result."), .each = add_transactions},
     {GAUGE("delightd_transactions_in_flight", "", "Batches and checkpoints on their way into Kafka."), .each = add_in_flight},
+    {GAUGE("delightd_assignment_epoch", "", "Assignments of partitions that ingest has seen end."), INGEST, .each = add_epoch},
     {COUNTER("delightd_checkpoints", "", "Checkpoints written."), SCORER, AT(scorer.checkpoints)},
     {HISTOGRAM("delightd_checkpoint_seconds", "From the first pane collected until Kafka has the checkpoint."), SCORER, AT(scorer.checkpoint)},
     {GAUGE("delightd_checkpoint_age_seconds", "seconds", "Time since this process's last checkpoint."), CHECKPOINTED, AT(checkpoint_age_ms), MS},
@@ -231,6 +251,7 @@ static const struct row rows[] = {
      AT(scorer.lost_records)},
     {COUNTER("delightd_tallies_unreadable", "", "Records of the tallies topic that could not be read."), SCORER, AT(scorer.unreadable)},
     {GAUGE("delightd_chain_partitions", "", "Source partitions in the chain of positions."), OWNER, AT(scorer.partitions_known)},
+    {GAUGE("delightd_chain_next_offset", "", "Where the chain of positions goes on, by source partition."), OWNER, .each = add_chain},
     {COUNTER("delightd_chain_gaps", "", "Gaps in the chain of positions."), SCORER, AT(scorer.gaps)},
 
     {HISTOGRAM("delightd_loop_turn_seconds", "Work of the loop between two waits: what comes meanwhile waits so long."), AT(turns)},

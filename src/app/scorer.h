@@ -14,6 +14,8 @@
 #include "kafka.h"
 #include "statistics.h"
 
+#include <delight/chain.h>
+
 struct dl_scorer;
 
 enum dl_scorer_state {
@@ -67,4 +69,6 @@ void dl_scorer_publish(struct dl_scorer *scorer, struct dl_view_status *status);
 bool dl_scorer_drained(const struct dl_scorer *scorer);
 /* NULL: this process does not score now. */
 struct dl_scoring *dl_scorer_scoring(struct dl_scorer *scorer);
+/* Where each source partition goes on; NULL: this process is not the owner. Valid until the loop's next turn. */
+const struct dl_chain *dl_scorer_chain(const struct dl_scorer *scorer);
 void dl_scorer_counts(const struct dl_scorer *scorer, struct dl_scorer_counts *counts);

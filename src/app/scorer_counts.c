@@ -9,6 +9,11 @@ void dl_scorer_on_statistics(void *context, const char *json, size_t bytes)
         scorer->counts.kafka = read;
 }
 
+const struct dl_chain *dl_scorer_chain(const struct dl_scorer *scorer)
+{
+    return scorer->chain;
+}
+
 void dl_scorer_counts(const struct dl_scorer *scorer, struct dl_scorer_counts *counts)
 {
     *counts = scorer->counts;

@@ -45,26 +45,46 @@ static void note_rejects(struct daemon *daemon)
     daemon->rejects_note_ms = now_ms + NOTE_MS;
 }
 
+/* "cx.feedback/0=120 cx.feedback/1=98": the first of them, for there may be thousands. All are in /metrics. */
+static void chain_text(char *text, size_t text_size, const struct dl_chain *chain)
+{
+    size_t at = 0, count = chain == NULL ? 0 : dl_chain_count(chain);
+    text[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        struct dl_chain_link link = dl_chain_at(chain, i);
+        int bytes = snprintf(text + at, text_size - at, "%s%.*s/%" PRId32 "=%" PRId64, i == 0 ? "" : " ", (int)link.topic.bytes,
+                             link.topic.data, link.partition, link.next);
+        if (bytes < 0 || (size_t)bytes >= text_size - at) {
+            text[at] = '\0';
+            return;
+        }
+        at += (size_t)bytes;
+    }
+}
+
 void dl_daemon_note_figures(struct daemon *daemon)
 {
     if (!dl_daemon_kafka_mode(daemon))
         return;
     daemon->figures_note_ms = dl_monotonic_ms() + NOTE_MS;
     if (daemon->scorer != NULL) {
+        char chain[512];
         struct dl_scorer_counts counts;
         dl_scorer_counts(daemon->scorer, &counts);
+        chain_text(chain, sizeof chain, dl_scorer_chain(daemon->scorer));
         dl_note(daemon->notes, DL_NOTE_INFO, "figures of the scorer", DL_TEXT("state", dl_scorer_state_text(counts.state)),
                 DL_NUMBER("owner", counts.token), DL_NUMBER("term", counts.term), DL_NUMBER("tallies_next", counts.tallies_next),
                 DL_NUMBER("tallies_end", counts.tallies_end), DL_NUMBER("checkpoints", counts.checkpoints),
                 DL_NUMBER("checkpoint_age_ms", counts.checkpoint_ms == 0 ? -1 : dl_wall_ms() - counts.checkpoint_ms),
                 DL_NUMBER("checkpoint_records", counts.checkpoint_records), DL_NUMBER("chain_partitions", counts.partitions_known),
                 DL_NUMBER("gaps", counts.gaps), DL_NUMBER("lost", counts.lost_records), DL_NUMBER("unreadable", counts.unreadable),
-                DL_NUMBER("redis_fenced", counts.redis_fenced));
+                DL_NUMBER("redis_fenced", counts.redis_fenced), DL_TEXT("chain", chain));
     }
     if (daemon->ingest != NULL) {
         struct dl_transactions_counts counts;
         dl_ingest_commit_counts(daemon->ingest, &counts);
-        dl_note(daemon->notes, DL_NOTE_INFO, "figures of the batch transactions", DL_NUMBER("committed", counts.committed),
+        dl_note(daemon->notes, DL_NOTE_INFO, "figures of the batch transactions", DL_NUMBER("epoch", daemon->epoch),
+                DL_NUMBER("in_flight", dl_ingest_committing(daemon->ingest)), DL_NUMBER("committed", counts.committed),
                 DL_NUMBER("aborted", counts.aborted), DL_NUMBER("retried", counts.retried), DL_NUMBER("fenced", counts.fenced),
                 DL_NUMBER("events", dl_report_events(&daemon->report)), DL_NUMBER("partitions", dl_report_partitions(&daemon->report)),
                 DL_NUMBER("lag", dl_report_lag(&daemon->report)), DL_NUMBER("lost", daemon->report.total.lost));
@@ -78,6 +98,7 @@ static void take_figures(struct daemon *daemon)
         return;
     dl_report_take(&daemon->report, figures);
     daemon->assigned = figures->assigned;
+    daemon->epoch = figures->epoch;
     daemon->kafka = figures->kafka;
     free(figures);
 }

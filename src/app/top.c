@@ -29,6 +29,17 @@ struct command {
 
 /* ---- The end ---- */
 
+/* Of the terminal. */
+static void close_handles(struct command *command)
+{
+    if (command->top.terminal == NULL)
+        return;
+    uv_close((uv_handle_t *)&command->keys, NULL);
+    uv_close((uv_handle_t *)&command->resized, NULL);
+    for (int i = 0; i < 3; i++)
+        uv_close((uv_handle_t *)&command->signals[i], NULL);
+}
+
 static void end(struct command *command, int status)
 {
     if (command->ending)
@@ -36,12 +47,7 @@ static void end(struct command *command, int status)
     command->ending = true;
     command->status = status;
     uv_close((uv_handle_t *)&command->timer, NULL);
-    if (command->top.terminal != NULL) {
-        uv_close((uv_handle_t *)&command->keys, NULL);
-        uv_close((uv_handle_t *)&command->resized, NULL);
-        for (int i = 0; i < 3; i++)
-            uv_close((uv_handle_t *)&command->signals[i], NULL);
-    }
+    close_handles(command);
     dl_reader_close(command->top.reader);
 }
 
@@ -284,30 +290,34 @@ static int open_keys(void)
     return open(name != NULL ? name : "/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
 }
 
+/* Handles are only there when all went well. */
 static int open_terminal(struct command *command)
 {
     static const int numbers[3] = {SIGINT, SIGTERM, SIGHUP};
-    char fault[DL_TOP_TEXT_SIZE];
+    char fault[DL_TOP_TEXT_SIZE] = "out of memory";
     uv_loop_t *loop = &command->top.loop;
-    /* Before ncurses, which takes SIGWINCH only where nobody has. */
+    command->keys_fd = open_keys();
+    if (command->keys_fd < 0) {
+        fprintf(stderr, "delightd top: the terminal cannot be opened: %s\n", strerror(errno));
+        return DL_EXIT_FAILED;
+    }
+    if (dl_terminal_open(&command->top.terminal, fault, sizeof fault) != DL_OK) {
+        fprintf(stderr, "delightd top: %s\n", fault);
+        close(command->keys_fd);
+        return DL_EXIT_FAILED;
+    }
+    /* None of these can fail with a terminal. */
+    uv_poll_init(loop, &command->keys, command->keys_fd);
+    uv_poll_start(&command->keys, UV_READABLE | UV_DISCONNECT, on_keys);
     uv_signal_init(loop, &command->resized);
-    uv_signal_start(&command->resized, on_resized, SIGWINCH);
+    uv_signal_start(&command->resized, on_resized, SIGWINCH); /* in place of ncurses' own */
     command->resized.data = command->keys.data = command;
     for (int i = 0; i < 3; i++) {
         uv_signal_init(loop, &command->signals[i]);
         command->signals[i].data = command;
         uv_signal_start(&command->signals[i], on_signal, numbers[i]);
     }
-    command->keys_fd = open_keys();
-    if (command->keys_fd < 0 || uv_poll_init(loop, &command->keys, command->keys_fd) != 0) {
-        fprintf(stderr, "delightd top: the terminal cannot be opened: %s\n", strerror(errno));
-        return DL_EXIT_FAILED;
-    }
-    uv_poll_start(&command->keys, UV_READABLE | UV_DISCONNECT, on_keys);
-    if (dl_terminal_open(&command->top.terminal, fault, sizeof fault) == DL_OK)
-        return DL_EXIT_OK;
-    fprintf(stderr, "delightd top: %s\n", fault);
-    return DL_EXIT_FAILED;
+    return DL_EXIT_OK;
 }
 
 static int run(struct command *command, bool once)
@@ -318,8 +328,10 @@ static int run(struct command *command, bool once)
     if (uv_loop_init(&top->loop) != 0)
         return DL_EXIT_SOFTWARE;
     top->on_read = on_read;
-    if (!once && (command->status = open_terminal(command)) != DL_EXIT_OK)
-        return command->status; /* the process ends: nothing is worth closing */
+    if (!once && (command->status = open_terminal(command)) != DL_EXIT_OK) {
+        uv_loop_close(&top->loop);
+        return command->status;
+    }
     enum dl_status status = dl_reader_open(&top->reader, &top->loop, &options, &callbacks);
     if (status == DL_OK) {
         uv_timer_init(&top->loop, &command->timer);
@@ -329,6 +341,8 @@ static int run(struct command *command, bool once)
         uv_run(&top->loop, UV_RUN_DEFAULT);
     } else {
         command->status = status == DL_MEMORY ? DL_EXIT_SOFTWARE : DL_EXIT_CONFIG;
+        close_handles(command);
+        uv_run(&top->loop, UV_RUN_DEFAULT);
     }
     dl_terminal_close(top->terminal);
     if (status != DL_OK)

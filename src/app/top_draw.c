@@ -4,7 +4,7 @@
  *   name                      events ↓  NPS [95 % interval]     CSAT % …
  *   all                         12974   -15.8 [-17.9,-13.6]▼!     62.8=
  *   checkout.payment             4352 …
- *   1-20 of 137 (of 500)   / filter  w window  g segment  k kind  <> sort  r turn round  ? help  q quit */
+ *   1-20 of 137   q quit  ? help  / filter  w window  g segment  k kind  < > sort  r reverse */
 #include "top.h"
 
 #include "clocks.h"
@@ -39,7 +39,7 @@ static int cell_width(const struct dl_top_column *column)
 /* The column that orders is always there. */
 static void lay_out(struct picture *picture)
 {
-    int wide = picture->width / 3;
+    int wide = picture->width / 4;
     picture->name_width = wide < NAME_WIDTH_MIN ? NAME_WIDTH_MIN : wide > NAME_WIDTH_MAX ? NAME_WIDTH_MAX : wide;
     int needed = picture->name_width;
     for (int i = 0; i <= picture->top->sort_column; i++)
@@ -190,7 +190,7 @@ static void draw_foot(const struct picture *picture)
     if (top->filter[0] != '\0')
         snprintf(filtered, sizeof filtered, " with \"%s\"", top->filter);
     size_t last = top->first + top->page < top->matching ? top->first + top->page : top->matching;
-    snprintf(text, sizeof text, "%zu-%zu of %zu%s%s   / filter  w window  g segment  k kind  < > sort  r reverse  ? help  q quit",
+    snprintf(text, sizeof text, "%zu-%zu of %zu%s%s   q quit  ? help  / filter  w window  g segment  k kind  < > sort  r reverse",
              top->matching > 0 ? top->first + 1 : 0, last, top->matching, filtered, top->segments_asked ? "  reading segments" : "");
     dl_terminal_put(picture->terminal, picture->rows - 1, 0, picture->width, DL_TERMINAL_DIM, text);
 }

@@ -57,6 +57,18 @@ size_t dl_top_fields(enum dl_kind kind, int *out)
 
 /* ---- Names and cells ---- */
 
+/* Blanks as they were typed; what else is encoded stays so. */
+static void decode_blanks(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from != '\0'; to++) {
+        bool blank = strncmp(from, "%20", 3) == 0;
+        *to = blank ? ' ' : *from;
+        from += blank ? 3 : 1;
+    }
+    *to = '\0';
+}
+
 void dl_top_name(char *out, const char *name)
 {
     const char *colon = strchr(name, ':'), *bar = strchr(name, '|');
@@ -67,10 +79,11 @@ void dl_top_name(char *out, const char *name)
     static const char stage[] = "|stage=";
     if (bar == NULL || strncmp(bar, stage, sizeof stage - 1) != 0) {
         snprintf(out, DL_TOP_NAME_SIZE, "%.*s", (int)own_bytes, own);
-        return;
+    } else {
+        const char *of_stage = bar + sizeof stage - 1;
+        snprintf(out, DL_TOP_NAME_SIZE, "%.*s > %.*s", (int)own_bytes, own, (int)strcspn(of_stage, "|"), of_stage);
     }
-    const char *of_stage = bar + sizeof stage - 1;
-    snprintf(out, DL_TOP_NAME_SIZE, "%.*s > %.*s", (int)own_bytes, own, (int)strcspn(of_stage, "|"), of_stage);
+    decode_blanks(out);
 }
 
 enum { VALUE_SIZE = 48 };

@@ -27,7 +27,7 @@ struct dl_top_row {
     struct dl_trend_halves trend[DL_TOP_COLUMNS_MAX]; /* by column */
 };
 
-/* "fly > gate" of "journey:fly|stage=gate|tier=vip", for people; out has DL_TOP_NAME_SIZE bytes. */
+/* "fly > gate" of "journey:fly|stage=gate|tier=vip", blanks decoded, for people; out has DL_TOP_NAME_SIZE bytes. */
 void dl_top_name(char *out, const char *name);
 /* Short, with its unit where there is one: "33.3 [12.0,54.1]", "2m05s"; "-": none. out has DL_TOP_CELL_SIZE bytes. */
 void dl_top_cell(char *out, const struct dl_top_column *column, const struct dl_scores *scores);

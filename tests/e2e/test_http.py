@@ -368,11 +368,15 @@ def test_kafka_mode_ingest_scorer_and_standby(broker, redis_server, new_topic, t
         assert scoring("delightd_transactions_total", producer="checkpoints", result="committed") >= 1
         assert scoring("delightd_owner_token") >= 0 and scoring("delightd_chain_partitions") == 2
         assert scoring("delightd_chain_gaps_total") == 0
+        for number in range(2):
+            assert scoring("delightd_chain_next_offset", topic=mode.source, partition=str(number)) == 15
+        assert ("delightd_assignment_epoch", ()) in counting.values
         assert ("delightd_events_total", (("type", "survey"),)) not in scoring.values
         idle = scrape(standby)
         assert idle("delightd_state", delightd_state="standby") == 1 and ("delightd_owner_token", ()) not in idle.values
         # The one that stood by takes over, and then has the scores.
         scorer.stop()
+        scorer.wait_log(rf'figures of the scorer.*chain="{mode.source}/[01]=15 {mode.source}/[01]=15"')
         poll(lambda: ask(standby, "/api/scores", subject="all", window="1h").status == 200, 40, "the standby's scores", [standby.log_path])
         assert wait_ready(standby)["state"] == "publishing"
 

@@ -136,6 +136,7 @@ def test_any_size_and_any_terminal(redis_server):
         terminal.wait(lambda lines: "'no-such' is not known" in lines[0] and "ended 1" in lines, "a sentence")
 
 
+@pytest.mark.release_only
 def test_a_bad_change_has_a_sign_beside_its_colour(redis_server):
     data = three(redis_server)
     with data.top() as terminal:
@@ -203,6 +204,7 @@ def test_the_rights_of_the_readme_are_enough(tmp_path):
         assert denied == [], denied
 
 
+@pytest.mark.release_only
 def test_once_is_for_scripts(redis_server):
     data = three(redis_server)
     done = run_delightd("top", *data.options)  # no terminal: once
@@ -228,6 +230,7 @@ def test_once_is_for_scripts(redis_server):
     assert first_words("--kind", "journey", expect=1) == []
 
 
+@pytest.mark.release_only
 def test_wrong_words(redis_server):
     url = ["--set", f"redis.url={redis_server.url()}"]
     wrong = {

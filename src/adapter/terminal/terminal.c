@@ -1,5 +1,7 @@
 #include "terminal.h"
 
+#include "known.h"
+
 #include <curses.h>
 #include <langinfo.h>
 #include <locale.h>
@@ -38,8 +40,9 @@ enum dl_status dl_terminal_open(struct dl_terminal **out, char *fault, size_t fa
         return DL_MEMORY;
     (void)setlocale(LC_CTYPE, "");
     terminal->unicode = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-    /* Not initscr, which ends the process when it fails. */
-    terminal->screen = newterm(NULL, stdout, stdin);
+    /* Not initscr, which ends the process when it fails; newterm keeps memory then. */
+    if (dl_terminal_known())
+        terminal->screen = newterm(NULL, stdout, stdin);
     if (!terminal->screen) {
         const char *term = getenv("TERM");
         snprintf(fault, fault_size, "the terminal type '%s' is not known; set TERM, or use --once", term ? term : "");

@@ -30,6 +30,8 @@ START_TEST(names_are_for_people)
         {"touchpoint:a:b|tier=vip", "a:b"},
         {"journey:fly|stage=gate", "fly > gate"},
         {"journey:fly|stage=gate|tier=a:b", "fly > gate"},
+        {"touchpoint:check%20in%20%7C%20x", "check in %7C x"},
+        {"touchpoint:%2%20", "%2 "},
         {"all", "all"},
         {"all|tier=a:b", "all"},
     };
