@@ -227,8 +227,8 @@ def test_every_path_parameter_and_answer_of_the_document(broker, redis_server, t
                 name, data = next_event()
                 validator(events[name]).validate(data)
                 told |= set(data.get("changed", {}).get("1h", []))
-            assert scores(redis_server, "touchpoint:desk")["nps_n"] == "45"
             assert ask(daemon, "/api/scores", headers=secret, **ask_for).json()["subjects"]["touchpoint:desk"]["1h"]["nps_n"] == 45
+            wait_score(daemon, redis_server, "touchpoint:desk", "nps_n", 45)
             # More than a stream is told by name.
             broker.produce(topic, spread([survey("t" * 100 + str(n)) for n in range(400)]))
             while name != "all":

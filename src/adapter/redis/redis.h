@@ -68,7 +68,7 @@ struct dl_view_options {
     bool expire;                /* clock: wall */
     const char *catalogue_json; /* for cx:meta */
     struct dl_score_options score;
-    /* A view shows something else than before, or nothing any more; as told on cx:changed. From inside the view's
+    /* A view is written that shows something else than before, or nothing any more; as told on cx:changed. From inside the view's
      * calls and callbacks: it must call none. NULL: nobody wants to know. */
     void (*on_changed)(void *context, const struct dl_subject_info *info, int window);
     void *changed_context;
