@@ -44,7 +44,8 @@ struct dl_kano_answer {
     uint8_t category; /* enum dl_kano */
 };
 
-/* Names are borrowed from the decoder or the record: valid until its next call.
+/* Names are borrowed from the decoder or from the record's value and headers:
+ * valid until the decoder's next call, and no longer than the record is there.
  * Absent integers are DL_ABSENT. */
 struct dl_event {
     enum dl_event_type type;
@@ -56,7 +57,6 @@ struct dl_event {
 
     int8_t nps, csat, ces, expectation;
     uint8_t kano_count;
-    struct dl_kano_answer kano[DL_KANO_ANSWERS_MAX];
 
     enum dl_outcome outcome;
     int8_t first_contact, resolvable; /* 0, 1; resolvable defaults to 1 */
@@ -65,4 +65,6 @@ struct dl_event {
     int8_t closed;                    /* complaint: 0 opened, 1 closed */
     int8_t satisfied;
     int64_t duration_ms;
+
+    struct dl_kano_answer kano[DL_KANO_ANSWERS_MAX]; /* last and not initialised: kano_count of them count */
 };
