@@ -44,8 +44,7 @@ struct dl_kano_answer {
     uint8_t category; /* enum dl_kano */
 };
 
-/* Names are borrowed from the decoder or from the record's value and headers:
- * valid until the decoder's next call, and no longer than the record is there.
+/* Names are borrowed from the decoder or the record: valid until its next call.
  * Absent integers are DL_ABSENT. */
 struct dl_event {
     enum dl_event_type type;
@@ -53,7 +52,6 @@ struct dl_event {
     int64_t time_ms;
     struct dl_name id;
     struct dl_name touchpoint, stage, journey;
-    struct dl_name segment[DL_SEGMENTS_MAX]; /* in the configured order */
 
     int8_t nps, csat, ces, expectation;
     uint8_t kano_count;
@@ -66,5 +64,8 @@ struct dl_event {
     int8_t satisfied;
     int64_t duration_ms;
 
-    struct dl_kano_answer kano[DL_KANO_ANSWERS_MAX]; /* last and not initialised: kano_count of them count */
+    /* Last, because a decoder sets no more of them than count: the configured segments in their order, and
+     * kano_count answers. */
+    struct dl_name segment[DL_SEGMENTS_MAX];
+    struct dl_kano_answer kano[DL_KANO_ANSWERS_MAX];
 };

@@ -5,14 +5,19 @@
 #include "cloudevent.h"
 #include "detail.h"
 #include "reference.h"
+#include "scan.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct dl_decoder {
     struct dl_schema schema; /* its segments' names are in `names` */
+    int segments;
     size_t event_bytes_max;
     const struct dl_catalogue *catalogue;
+    bool scans;
+    int64_t scanned;
+    struct dl_scanner scanner;
     json_t *root; /* owned: the names of the last event may point into it */
     char names[]; /* NUL after each */
 };
@@ -37,9 +42,28 @@ struct dl_decoder *dl_decoder_create(const struct dl_decode_options *options)
         end += name.bytes + 1;
     }
     dl_schema_init(&decoder->schema, &own);
+    decoder->segments = options->segments;
     decoder->event_bytes_max = options->event_bytes_max;
     decoder->catalogue = options->catalogue;
+    /* The widest that this machine has. */
+    for (int i = DL_INSTRUCTION_SETS - 1; !dl_decoder_scan_by(decoder, (enum dl_instructions)i); i--)
+        DL_ASSERT(i > DL_PORTABLE);
     return decoder;
+}
+
+bool dl_decoder_scan_by(struct dl_decoder *decoder, enum dl_instructions instructions)
+{
+    dl_mark *mark = instructions < DL_INSTRUCTION_SETS ? dl_mark_by(instructions) : NULL;
+    if (mark == NULL && instructions != DL_INSTRUCTION_SETS)
+        return false;
+    decoder->scans = mark != NULL;
+    dl_scanner_init(&decoder->scanner, &decoder->schema, decoder->segments, decoder->catalogue, mark);
+    return true;
+}
+
+int64_t dl_decoder_scanned(const struct dl_decoder *decoder)
+{
+    return decoder->scanned;
 }
 
 void dl_decoder_destroy(struct dl_decoder *decoder)
@@ -61,6 +85,10 @@ enum dl_reject dl_decode(struct dl_decoder *decoder, const struct dl_message *me
     if (message->value_bytes > decoder->event_bytes_max)
         return dl_refuse(detail, DL_REJECT_TOO_LARGE, "%zu bytes, at most %zu", message->value_bytes,
                          decoder->event_bytes_max);
+    if (decoder->scans && dl_scan(&decoder->scanner, message, now_ms, event)) {
+        decoder->scanned++;
+        return DL_ACCEPTED;
+    }
     return dl_reference_decode(&decoder->schema, decoder->catalogue, message, now_ms, &decoder->root, event, detail);
 }
 

@@ -89,7 +89,7 @@ static enum dl_reject read_name(const struct dl_fields *fields, const struct dl_
                                (unsigned)name.bytes, DL_NAME_BYTES_MAX);
     if (row->required && name.bytes == 0)
         return missing(fields, row);
-    dl_field_store_name(row, target, name);
+    *(struct dl_name *)dl_field_at(row, target) = name;
     return DL_ACCEPTED;
 }
 
@@ -183,6 +183,6 @@ enum dl_reject dl_read_field(const struct dl_fields *fields, const struct dl_fie
     case DL_AS_KANO:
         break;
     }
-    DL_ASSERT(!"a kind that the caller reads itself");
+    DL_ASSERT(false); /* the caller reads these itself */
     return DL_REJECT_NOT_JSON;
 }

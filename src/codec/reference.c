@@ -5,7 +5,6 @@
 #include "detail.h"
 #include "field.h"
 #include "syntax.h"
-#include "utf8.h"
 
 #include <delight/counter.h>
 #include <delight/time.h>
@@ -44,11 +43,8 @@ static enum dl_reject read_attributed_string(const struct dl_fields *fields, con
 {
     const json_t *value = dl_field(fields, name);
     if (value == NULL && attribute->text != NULL) {
-        for (size_t at = 0, length; at < attribute->bytes; at += length) {
-            length = dl_utf8_bytes(attribute->text + at, attribute->bytes - at);
-            if (length == 0 || attribute->text[at] == '\0')
-                return dl_refuse_field(fields, name, DL_REJECT_BAD_UTF8, "the CloudEvents header is not UTF-8");
-        }
+        if (!dl_cloudevent_is_text(attribute))
+            return dl_refuse_field(fields, name, DL_REJECT_BAD_UTF8, "the CloudEvents header is not UTF-8");
         *string = (struct dl_name){.data = attribute->text, .bytes = (uint32_t)attribute->bytes};
         return DL_ACCEPTED;
     }

@@ -2,8 +2,6 @@
 
 #include <delight/time.h>
 
-#include <string.h>
-
 #define AT(member) .offset = offsetof(struct dl_event, member), .bytes = sizeof ((struct dl_event *)0)->member
 #define KANO_AT(member) .offset = offsetof(struct dl_kano_fields, member), .bytes = sizeof ((struct dl_kano_fields *)0)->member
 
@@ -138,25 +136,4 @@ enum dl_reject dl_event_time_check(int64_t time_ms, int64_t bound_ms)
 int64_t dl_event_time_bound(int64_t timestamp_ms, int64_t now_ms)
 {
     return timestamp_ms >= 0 && timestamp_ms < now_ms ? timestamp_ms : now_ms;
-}
-
-void dl_field_store(const struct dl_field_row *row, void *target, int64_t value)
-{
-    char *member = (char *)target + row->offset;
-    if (row->bytes == sizeof(int8_t))
-        *(int8_t *)member = (int8_t)value;
-    else if (row->bytes == sizeof(int64_t))
-        *(int64_t *)(void *)member = value;
-    else { /* an int or an enum */
-        DL_ASSERT(row->bytes == sizeof(int));
-        memcpy(member, &(int){(int)value}, sizeof(int));
-    }
-}
-
-void dl_field_store_name(const struct dl_field_row *row, void *target, struct dl_name name)
-{
-    if (row->bytes == 0)
-        return;
-    DL_ASSERT(row->bytes == sizeof name);
-    memcpy((char *)target + row->offset, &name, sizeof name);
 }

@@ -5,6 +5,8 @@
 
 #include "codec.h"
 
+#include <string.h>
+
 enum dl_field_kind {
     DL_AS_TYPE,    /* survey, contact or complaint; CloudEvents may give it */
     DL_AS_ID,      /* any string; CloudEvents may give it */
@@ -76,8 +78,20 @@ enum dl_reject dl_event_time_check(int64_t time_ms, int64_t bound_ms);
 /* A record's own timestamp (-1: none) is the producer's word, so the clock bounds it. */
 int64_t dl_event_time_bound(int64_t timestamp_ms, int64_t now_ms);
 
-/* Puts an integer, a word's value or a boolean where the row says; target is the
- * struct that the row's offset is of. */
-void dl_field_store(const struct dl_field_row *row, void *target, int64_t value);
-/* Puts a string there; a row without a member drops it. */
-void dl_field_store_name(const struct dl_field_row *row, void *target, struct dl_name name);
+/* The member that a row means, of the struct that its offset is of. */
+static inline void *dl_field_at(const struct dl_field_row *row, void *target)
+{
+    return (char *)target + row->offset;
+}
+
+/* Puts an integer, a word's value or a boolean there. */
+static inline void dl_field_store(const struct dl_field_row *row, void *target, int64_t value)
+{
+    void *member = dl_field_at(row, target);
+    if (row->bytes == sizeof(int8_t))
+        *(int8_t *)member = (int8_t)value;
+    else if (row->bytes == sizeof(int64_t))
+        *(int64_t *)member = value;
+    else /* an int or an enum; schema.c has no others */
+        memcpy(member, &(int){(int)value}, sizeof(int));
+}
