@@ -45,11 +45,8 @@ static const char *skip_zeros(const char *at)
     return at > start ? at : NULL;
 }
 
-const char *dl_skip_zero_decimals(const char *start, const char *at)
+const char *dl_skip_zero_decimals(const char *at)
 {
-    enum { EXACT_DIGITS = 15 }; /* what a double holds, as the reference reads a real */
-    if (at - start > EXACT_DIGITS)
-        return NULL;
     if (*at == '.')
         at = skip_zeros(at + 1);
     if (at != NULL && (*at == 'e' || *at == 'E'))

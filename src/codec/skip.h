@@ -30,13 +30,14 @@ static inline const char *dl_skip_characters(const struct dl_marked *marked, con
 const char *dl_skip_key(const struct dl_marked *marked, struct dl_unknown_keys *unknown, const struct dl_keys *keys,
                         const char *at, int base, size_t *row);
 
-/* An integer, as digits or as a real that says nothing else: 9, 9.0 and 9e0 are 9. */
-const char *dl_skip_zero_decimals(const char *start, const char *at);
+/* An integer, as digits or as a real that says nothing else: 9, 9.0 and 9e0 are 9. (Where
+ * the reference's double would differ, from 2^53 on, every field has its range behind it.) */
+const char *dl_skip_zero_decimals(const char *at);
 static inline const char *dl_read_integer(const char *at, int64_t *value)
 {
     const char *end = dl_read_digits(at, value);
     if (end != NULL && __builtin_expect(*end == '.' || (*end | 0x20) == 'e', 0))
-        return dl_skip_zero_decimals(at, end);
+        return dl_skip_zero_decimals(end);
     return end;
 }
 
