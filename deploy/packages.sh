@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing, and starts none of their services.
-#   deploy/packages.sh GROUP...     groups: build redis broker test
+#   deploy/packages.sh GROUP...     groups: build redis broker test bench
 # "broker" (Java and Maven for the real Kafka) may fail: whoever needs it says what follows from that.
 set -euo pipefail
 
@@ -15,10 +15,12 @@ broker=(default-jdk-headless maven procps iproute2)
 test=(check clang llvm libclang-rt-dev python3 python3-pytest python3-pytest-xdist python3-redis python3-confluent-kafka python3-yaml
       python3-jsonschema python3-prometheus-client openssl kcat procps iproute2 tmux systemd shellcheck file dpkg-dev man-db
       libnss-myhostname)
+# shellcheck disable=SC2034 # what stands beside delightd in bench/
+bench=(g++ libsimdjson-dev)
 
 missing=()
 for group in "$@"; do
-    case $group in build | redis | broker | test) ;; *) echo "packages.sh: no group '$group'" >&2; exit 64 ;; esac
+    case $group in build | redis | broker | test | bench) ;; *) echo "packages.sh: no group '$group'" >&2; exit 64 ;; esac
     declare -n packages=$group
     for package in "${packages[@]}"; do
         # The machine's own Java and Maven will do, wherever they come from.

@@ -52,11 +52,9 @@ struct dl_event {
     int64_t time_ms;
     struct dl_name id;
     struct dl_name touchpoint, stage, journey;
-    struct dl_name segment[DL_SEGMENTS_MAX]; /* in the configured order */
 
     int8_t nps, csat, ces, expectation;
     uint8_t kano_count;
-    struct dl_kano_answer kano[DL_KANO_ANSWERS_MAX];
 
     enum dl_outcome outcome;
     int8_t first_contact, resolvable; /* 0, 1; resolvable defaults to 1 */
@@ -65,4 +63,9 @@ struct dl_event {
     int8_t closed;                    /* complaint: 0 opened, 1 closed */
     int8_t satisfied;
     int64_t duration_ms;
+
+    /* Last, because a decoder sets no more of them than count: the configured segments in their order, and
+     * kano_count answers. */
+    struct dl_name segment[DL_SEGMENTS_MAX];
+    struct dl_kano_answer kano[DL_KANO_ANSWERS_MAX];
 };

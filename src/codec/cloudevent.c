@@ -1,6 +1,7 @@
 #include "cloudevent.h"
 
 #include "detail.h"
+#include "utf8.h"
 
 #include <string.h>
 #include <strings.h>
@@ -62,6 +63,16 @@ static enum dl_reject check_specversion(const struct dl_attribute *specversion, 
     return DL_ACCEPTED;
 }
 
+bool dl_cloudevent_is_text(const struct dl_attribute *attribute)
+{
+    for (size_t at = 0, length; at < attribute->bytes; at += length) {
+        length = dl_utf8_bytes(attribute->text + at, attribute->bytes - at);
+        if (length == 0 || attribute->text[at] == '\0')
+            return false;
+    }
+    return true;
+}
+
 static struct dl_attribute header_attribute(const struct dl_message *message, const char *key)
 {
     const struct dl_header *header = find_header(message, key);
@@ -76,7 +87,7 @@ static struct dl_attribute member_attribute(const json_t *root, const char *key)
     return (struct dl_attribute){.json = json_is_null(value) ? NULL : value};
 }
 
-static enum dl_reject open_binary(const struct dl_message *message, struct dl_cloudevent *around, char *detail)
+enum dl_reject dl_cloudevent_open_binary(const struct dl_message *message, struct dl_cloudevent *around, char *detail)
 {
     struct dl_attribute specversion = header_attribute(message, "ce_specversion");
     around->type = header_attribute(message, "ce_type");
@@ -117,7 +128,7 @@ enum dl_reject dl_cloudevent_open(const struct dl_message *message, enum dl_enve
     if (!json_is_object(root))
         return dl_refuse(detail, DL_REJECT_NOT_OBJECT, "expected an object, the event");
     if (envelope == DL_CLOUDEVENT_BINARY)
-        return open_binary(message, around, detail);
+        return dl_cloudevent_open_binary(message, around, detail);
     if (envelope == DL_CLOUDEVENT_STRUCTURED)
         return open_structured(root, event, around, detail);
     return DL_ACCEPTED;

@@ -33,3 +33,10 @@ enum dl_envelope dl_cloudevent_recognize(const struct dl_message *message);
  * missing_field (specversion, data), wrong_type and out_of_range (specversion). */
 enum dl_reject dl_cloudevent_open(const struct dl_message *message, enum dl_envelope envelope, const json_t *root,
                                   const json_t **event, struct dl_cloudevent *around, char *detail);
+
+/* What stands around a binary CloudEvent: the headers' texts. Reasons:
+ * missing_field, out_of_range (specversion). */
+enum dl_reject dl_cloudevent_open_binary(const struct dl_message *message, struct dl_cloudevent *around, char *detail);
+
+/* Whether a header's text is UTF-8 without NUL. */
+bool dl_cloudevent_is_text(const struct dl_attribute *attribute);

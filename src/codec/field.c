@@ -2,8 +2,6 @@
 
 #include "detail.h"
 
-#include <delight/time.h>
-
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -67,22 +65,49 @@ enum dl_reject dl_read_string(const struct dl_fields *fields, const char *name, 
     return DL_ACCEPTED;
 }
 
-enum dl_reject dl_read_name(const struct dl_fields *fields, const char *name, const json_t *value,
-                            struct dl_name *string)
+static enum dl_reject missing(const struct dl_fields *fields, const struct dl_field_row *row)
 {
-    enum dl_reject reason = dl_read_string(fields, name, value, string);
-    if (reason == DL_ACCEPTED && string->bytes > DL_NAME_BYTES_MAX)
-        return dl_refuse_field(fields, name, DL_REJECT_OUT_OF_RANGE, "%u bytes, a name has at most %d",
-                               (unsigned)string->bytes, DL_NAME_BYTES_MAX);
-    return reason;
+    if (row->kind == DL_AS_NAME)
+        return dl_refuse_field(fields, row->name, DL_REJECT_MISSING_FIELD, "required, 1..%d bytes", DL_NAME_BYTES_MAX);
+    if (row->kind == DL_AS_WORD)
+        return dl_refuse_field(fields, row->name, DL_REJECT_MISSING_FIELD, "required, %s or %s", row->word[0].text,
+                               row->word[1].text);
+    DL_ASSERT(row->kind == DL_AS_INTEGER);
+    return dl_refuse_field(fields, row->name, DL_REJECT_MISSING_FIELD, "required, %lld..%lld", (long long)row->min,
+                           (long long)row->max);
 }
 
-enum dl_reject dl_read_required_name(const struct dl_fields *fields, const char *name, struct dl_name *string)
+static enum dl_reject read_name(const struct dl_fields *fields, const struct dl_field_row *row, const json_t *value,
+                                void *target)
 {
-    enum dl_reject reason = dl_read_name(fields, name, dl_field(fields, name), string);
-    if (reason == DL_ACCEPTED && string->bytes == 0)
-        return dl_refuse_field(fields, name, DL_REJECT_MISSING_FIELD, "required, 1..%d bytes", DL_NAME_BYTES_MAX);
-    return reason;
+    struct dl_name name;
+    enum dl_reject reason = dl_read_string(fields, row->name, value, &name);
+    if (reason != DL_ACCEPTED)
+        return reason;
+    if (name.bytes > DL_NAME_BYTES_MAX)
+        return dl_refuse_field(fields, row->name, DL_REJECT_OUT_OF_RANGE, "%u bytes, a name has at most %d",
+                               (unsigned)name.bytes, DL_NAME_BYTES_MAX);
+    if (row->required && name.bytes == 0)
+        return missing(fields, row);
+    *(struct dl_name *)dl_field_at(row, target) = name;
+    return DL_ACCEPTED;
+}
+
+static enum dl_reject read_word(const struct dl_fields *fields, const struct dl_field_row *row, const json_t *value,
+                                void *target)
+{
+    struct dl_name word;
+    enum dl_reject reason = dl_read_string(fields, row->name, value, &word);
+    if (reason != DL_ACCEPTED)
+        return reason;
+    for (int i = 0; i < 2; i++) {
+        if (dl_name_equal(word, dl_name_of(row->word[i].text))) {
+            dl_field_store(row, target, row->word[i].value);
+            return DL_ACCEPTED;
+        }
+    }
+    return dl_refuse_field(fields, row->name, DL_REJECT_OUT_OF_RANGE, "\"%.*s\" is neither %s nor %s",
+                           dl_quoted_bytes(word.data, word.bytes), word.data, row->word[0].text, row->word[1].text);
 }
 
 bool dl_json_integer(const json_t *value, int64_t *integer)
@@ -106,61 +131,58 @@ bool dl_json_integer(const json_t *value, int64_t *integer)
     return true;
 }
 
-enum dl_reject dl_read_integer(const struct dl_fields *fields, const char *name, int64_t min, int64_t max,
-                               int64_t *integer)
+static enum dl_reject read_integer(const struct dl_fields *fields, const struct dl_field_row *row, const json_t *value,
+                                   void *target)
 {
-    const json_t *value = dl_field(fields, name);
-    if (value == NULL)
-        return DL_ACCEPTED;
     int64_t number;
     if (!dl_json_integer(value, &number)) {
         if (json_is_number(value))
-            return dl_refuse_field(fields, name, DL_REJECT_WRONG_TYPE, "%.6g is not an integer",
+            return dl_refuse_field(fields, row->name, DL_REJECT_WRONG_TYPE, "%.6g is not an integer",
                                    json_number_value(value));
-        return wrong_type(fields, name, value, "an integer");
+        return wrong_type(fields, row->name, value, "an integer");
     }
-    if (number < min || number > max) {
+    if (number < row->min || number > row->max) {
         if (json_is_integer(value))
-            return dl_refuse_field(fields, name, DL_REJECT_OUT_OF_RANGE, "%lld is outside %lld..%lld",
-                                   (long long)number, (long long)min, (long long)max);
-        return dl_refuse_field(fields, name, DL_REJECT_OUT_OF_RANGE, "%.6g is outside %lld..%lld",
-                               json_number_value(value), (long long)min, (long long)max);
+            return dl_refuse_field(fields, row->name, DL_REJECT_OUT_OF_RANGE, "%lld is outside %lld..%lld",
+                                   (long long)number, (long long)row->min, (long long)row->max);
+        return dl_refuse_field(fields, row->name, DL_REJECT_OUT_OF_RANGE, "%.6g is outside %lld..%lld",
+                               json_number_value(value), (long long)row->min, (long long)row->max);
     }
-    *integer = number;
+    dl_field_store(row, target, number);
     return DL_ACCEPTED;
 }
 
-enum dl_reject dl_read_duration(const struct dl_fields *fields, const char *name, int64_t *duration_ms)
+static enum dl_reject read_boolean(const struct dl_fields *fields, const struct dl_field_row *row, const json_t *value,
+                                   void *target)
 {
-    return dl_read_integer(fields, name, 0, DL_DURATION_MS_MAX, duration_ms);
-}
-
-enum dl_reject dl_read_boolean(const struct dl_fields *fields, const char *name, int8_t *boolean)
-{
-    const json_t *value = dl_field(fields, name);
-    if (value == NULL)
-        return DL_ACCEPTED;
     if (!json_is_boolean(value))
-        return wrong_type(fields, name, value, "true or false");
-    *boolean = json_is_true(value) ? 1 : 0;
+        return wrong_type(fields, row->name, value, "true or false");
+    dl_field_store(row, target, json_is_true(value) ? 1 : 0);
     return DL_ACCEPTED;
 }
 
-enum dl_reject dl_read_word(const struct dl_fields *fields, const char *name, const char *const words[2], int *index)
+enum dl_reject dl_read_field(const struct dl_fields *fields, const struct dl_field_row *row, void *target)
 {
-    const json_t *value = dl_field(fields, name);
+    const json_t *value = dl_field(fields, row->name);
     if (value == NULL)
-        return DL_ACCEPTED;
-    struct dl_name word;
-    enum dl_reject reason = dl_read_string(fields, name, value, &word);
-    if (reason != DL_ACCEPTED)
-        return reason;
-    for (int i = 0; i < 2; i++) {
-        if (strcmp(json_string_value(value), words[i]) == 0) {
-            *index = i;
-            return DL_ACCEPTED;
-        }
+        return row->required ? missing(fields, row) : DL_ACCEPTED;
+    switch (row->kind) {
+    case DL_AS_NAME:
+        return read_name(fields, row, value, target);
+    case DL_AS_PERSON:
+        return dl_read_string(fields, row->name, value, &(struct dl_name){.data = NULL});
+    case DL_AS_WORD:
+        return read_word(fields, row, value, target);
+    case DL_AS_INTEGER:
+        return read_integer(fields, row, value, target);
+    case DL_AS_BOOLEAN:
+        return read_boolean(fields, row, value, target);
+    case DL_AS_TYPE:
+    case DL_AS_ID:
+    case DL_AS_TIME:
+    case DL_AS_KANO:
+        break;
     }
-    return dl_refuse_field(fields, name, DL_REJECT_OUT_OF_RANGE, "\"%.*s\" is neither %s nor %s",
-                           dl_quoted_bytes(word.data, word.bytes), word.data, words[0], words[1]);
+    DL_ASSERT(false); /* the caller reads these itself */
+    return DL_REJECT_NOT_JSON;
 }

@@ -303,3 +303,10 @@ bool dl_syntax_check(const char *text, size_t bytes, struct dl_syntax_fault *fau
             return false;
     }
 }
+
+size_t dl_syntax_escape_bytes(const char *text, size_t bytes)
+{
+    struct dl_syntax_fault fault;
+    struct scan scan = {.text = text, .bytes = bytes, .fault = &fault};
+    return scan_escape(&scan) ? scan.at : 0;
+}

@@ -20,3 +20,7 @@ struct dl_syntax_fault {
  * surrogate counts at its own backslash, so it comes before whatever stands
  * where its other half should. */
 bool dl_syntax_check(const char *text, size_t bytes, struct dl_syntax_fault *fault);
+
+/* How many bytes the escape is that begins there with its backslash, a pair of
+ * surrogates being one; 0: it is a fault. */
+size_t dl_syntax_escape_bytes(const char *text, size_t bytes);

@@ -76,14 +76,34 @@ static bool take_char(struct cursor *cursor, char one, char other)
     return true;
 }
 
-static bool take_date(struct cursor *cursor, int64_t *date_ms)
+/* Two digits; any other character makes *wrong true. */
+static int two_digits(const char *text, bool *wrong)
 {
-    int year, month, day;
-    if (!take_number(cursor, 4, 0, 9999, &year) || !take_char(cursor, '-', '-') ||
-        !take_number(cursor, 2, 1, 12, &month) || !take_char(cursor, '-', '-') ||
-        !take_number(cursor, 2, 1, days_in_month(year, month), &day))
+    unsigned tens = (unsigned char)text[0] - (unsigned)'0', ones = (unsigned char)text[1] - (unsigned)'0';
+    *wrong |= (tens > 9) | (ones > 9);
+    return (int)(tens * 10 + ones);
+}
+
+/* "2026-11-22T10:00:00": every character has its place, so they are all read before anything is decided. */
+static bool take_date_and_time(struct cursor *cursor, int64_t *date_ms, int64_t *of_day_ms, bool *leap_second)
+{
+    enum { BYTES = 19 };
+    const char *text = cursor->at;
+    if (cursor->end - text < BYTES)
+        return false;
+    bool wrong = false;
+    int century = two_digits(text, &wrong), of_century = two_digits(text + 2, &wrong);
+    int year = century * 100 + of_century, month = two_digits(text + 5, &wrong), day = two_digits(text + 8, &wrong);
+    int hour = two_digits(text + 11, &wrong), minute = two_digits(text + 14, &wrong), second = two_digits(text + 17, &wrong);
+    wrong |= (text[4] != '-') | (text[7] != '-') | (text[13] != ':') | (text[16] != ':');
+    wrong |= (text[10] != 'T') & (text[10] != 't') & (text[10] != ' ');
+    wrong |= (hour > 23) | (minute > 59) | (second > 60);
+    if (wrong || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month))
         return false;
     *date_ms = days_of_date(year, month, day) * DAY_MS;
+    *of_day_ms = (int64_t)hour * HOUR_MS + (int64_t)minute * MINUTE_MS + (int64_t)second * SECOND_MS;
+    *leap_second = second == 60;
+    cursor->at += BYTES;
     return true;
 }
 
@@ -93,24 +113,16 @@ static bool take_fraction(struct cursor *cursor, int *fraction_ms)
     *fraction_ms = 0;
     if (!take_char(cursor, '.', '.'))
         return true;
-    if (cursor->at == cursor->end || !is_digit(*cursor->at))
-        return false;
-    for (int unit = 100; cursor->at < cursor->end && is_digit(*cursor->at); cursor->at++, unit /= 10)
-        *fraction_ms += (*cursor->at - '0') * unit;
-    return true;
-}
-
-static bool take_time_of_day(struct cursor *cursor, int64_t *of_day_ms)
-{
-    int hour, minute, second, fraction_ms;
-    if (!take_number(cursor, 2, 0, 23, &hour) || !take_char(cursor, ':', ':') ||
-        !take_number(cursor, 2, 0, 59, &minute) || !take_char(cursor, ':', ':') ||
-        !take_number(cursor, 2, 0, 60, &second) || !take_fraction(cursor, &fraction_ms))
-        return false;
-    /* Epoch time has no leap seconds: one is the last millisecond of its minute. */
-    int of_minute_ms = second == 60 ? MINUTE_MS - 1 : second * SECOND_MS + fraction_ms;
-    *of_day_ms = (int64_t)hour * HOUR_MS + (int64_t)minute * MINUTE_MS + of_minute_ms;
-    return true;
+    int digits = 0;
+    for (; cursor->at < cursor->end && is_digit(*cursor->at); cursor->at++, digits++) {
+        if (digits < 3)
+            *fraction_ms = *fraction_ms * 10 + (*cursor->at - '0');
+    }
+    if (digits == 1)
+        *fraction_ms *= 100;
+    else if (digits == 2)
+        *fraction_ms *= 10;
+    return digits > 0;
 }
 
 static bool take_offset(struct cursor *cursor, int64_t *offset_ms)
@@ -129,21 +141,19 @@ static bool take_offset(struct cursor *cursor, int64_t *offset_ms)
     return true;
 }
 
-static bool take_separator(struct cursor *cursor)
-{
-    return take_char(cursor, 'T', 't') || take_char(cursor, ' ', ' ');
-}
-
 enum dl_status dl_time_parse(const char *text, size_t bytes, int64_t *time_ms)
 {
     if (bytes == 0)
         return DL_INVALID;
     struct cursor cursor = {.at = text, .end = text + bytes};
     int64_t date_ms, of_day_ms, offset_ms;
-    if (!take_date(&cursor, &date_ms) || !take_separator(&cursor) || !take_time_of_day(&cursor, &of_day_ms) ||
+    bool leap_second;
+    int fraction_ms;
+    if (!take_date_and_time(&cursor, &date_ms, &of_day_ms, &leap_second) || !take_fraction(&cursor, &fraction_ms) ||
         !take_offset(&cursor, &offset_ms) || cursor.at != cursor.end)
         return DL_INVALID;
-    *time_ms = date_ms + of_day_ms - offset_ms;
+    /* Epoch time has no leap seconds: one is the last millisecond of its minute. */
+    *time_ms = date_ms + of_day_ms + (leap_second ? -1 : fraction_ms) - offset_ms;
     return DL_OK;
 }
 

@@ -1,13 +1,8 @@
-/* The decoder on arbitrary bytes. The first byte chooses how they arrive, so that
- * headers and timestamps vary too; what a record becomes must keep its promises.
- *
- *   first byte   bits 0..1  plain, structured, binary CloudEvent, plain with a catalogue
- *                bits 2..3  which timestamp and clock
- *   then         binary only: ce_type \n ce_id \n ce_time \n
- *   then         the value
- *
- * '0' begins a plain event. */
+/* The decoder on arbitrary bytes (decode_input.h says how they are read): what a record
+ * becomes must keep its promises. */
+#include "../unit/codec/same_event.h"
 #include "codec.h"
+#include "decode_input.h"
 #include "utf8.h"
 
 #include <delight/counter.h>
@@ -17,82 +12,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EVENT_BYTES_MAX = 2048, HEADERS = 4, TIMESTAMPS = 4 };
-enum { PLAIN, STRUCTURED, BINARY, WITH_CATALOGUE };
-
-static const struct {
-    int64_t timestamp_ms, now_ms;
-} clocks[TIMESTAMPS] = {
-    {INT64_C(1700000000000), INT64_MAX},
-    {INT64_C(1700000000000), INT64_C(1700000000000)},
-    {-1, INT64_MAX},
-    {INT64_C(1700000600000), INT64_C(1700000000000)},
-};
-
-struct input {
-    int envelope;
-    struct dl_header header[HEADERS];
-    struct dl_message message;
-    int64_t now_ms;
-};
-
 static struct dl_decoder *decoders[2][2]; /* [with catalogue][first or second opinion] */
 static struct dl_catalogue *catalogue;
 
 static void build_decoders(void)
 {
-    catalogue = dl_catalogue_create(DL_UNKNOWN_DEADLETTER);
-    DL_ASSERT(catalogue != NULL);
-    DL_ASSERT(dl_catalogue_add(catalogue, dl_name_of("j"), dl_name_of("s"), dl_name_of("t")) == DL_OK);
-    struct dl_decode_options options = {.csat_max = 5,
-                                        .segments = 2,
-                                        .segment = {dl_name_of("channel"), dl_name_of("tier")},
-                                        .event_bytes_max = EVENT_BYTES_MAX};
+    catalogue = input_catalogue();
     for (int known = 0; known < 2; known++) {
-        options.catalogue = known == 1 ? catalogue : NULL;
+        struct dl_decode_options options = input_options(known == 1 ? catalogue : NULL);
         for (int opinion = 0; opinion < 2; opinion++) {
             decoders[known][opinion] = dl_decoder_create(&options);
             DL_ASSERT(decoders[known][opinion] != NULL);
         }
     }
-}
-
-/* Takes a line off the front. */
-static struct dl_header take_header(const char *key, const char **data, size_t *bytes)
-{
-    const char *end = *bytes > 0 ? memchr(*data, '\n', *bytes) : NULL;
-    size_t length = end != NULL ? (size_t)(end - *data) : *bytes;
-    struct dl_header header = {.key = key, .value = *data, .value_bytes = length};
-    size_t taken = end != NULL ? length + 1 : length;
-    *data += taken;
-    *bytes -= taken;
-    return header;
-}
-
-static void read_input(struct input *input, const char *data, size_t bytes)
-{
-    unsigned mode = bytes > 0 ? (unsigned char)data[0] : 0;
-    if (bytes > 0) {
-        data++;
-        bytes--;
-    }
-    *input = (struct input){.envelope = (int)(mode & 3)};
-    size_t headers = 0;
-    if (input->envelope == STRUCTURED)
-        input->header[headers++] = (struct dl_header){"content-type", "application/cloudevents+json", 28};
-    if (input->envelope == BINARY) {
-        input->header[headers++] = (struct dl_header){"ce_specversion", "1.0", 3};
-        input->header[headers++] = take_header("ce_type", &data, &bytes);
-        input->header[headers++] = take_header("ce_id", &data, &bytes);
-        input->header[headers++] = take_header("ce_time", &data, &bytes);
-    }
-    size_t clock = (mode >> 2) % TIMESTAMPS;
-    input->now_ms = clocks[clock].now_ms;
-    input->message = (struct dl_message){.value = data,
-                                         .value_bytes = bytes,
-                                         .timestamp_ms = clocks[clock].timestamp_ms,
-                                         .headers = input->header,
-                                         .header_count = headers};
 }
 
 static void check_name(struct dl_name name, uint32_t bytes_max)
@@ -137,8 +69,8 @@ static void check_event(const struct dl_event *event, const struct input *input)
     check_name(event->touchpoint, DL_NAME_BYTES_MAX);
     check_name(event->stage, DL_NAME_BYTES_MAX);
     check_name(event->journey, DL_NAME_BYTES_MAX);
-    for (int i = 0; i < DL_SEGMENTS_MAX; i++)
-        check_name(event->segment[i], i < 2 ? DL_NAME_BYTES_MAX : 0);
+    for (int i = 0; i < INPUT_SEGMENTS; i++)
+        check_name(event->segment[i], DL_NAME_BYTES_MAX);
 
     check_rating(event->nps, 0, 10);
     check_rating(event->csat, 1, 5);
@@ -165,22 +97,6 @@ static void check_event(const struct dl_event *event, const struct input *input)
         DL_ASSERT(event->outcome == DL_OUTCOME_NONE && event->wait_ms == DL_ABSENT && event->handle_ms == DL_ABSENT);
 }
 
-static void check_equal(const struct dl_event *a, const struct dl_event *b)
-{
-    DL_ASSERT(a->type == b->type && a->sign == b->sign && a->time_ms == b->time_ms);
-    DL_ASSERT(dl_name_equal(a->id, b->id) && dl_name_equal(a->touchpoint, b->touchpoint));
-    DL_ASSERT(dl_name_equal(a->stage, b->stage) && dl_name_equal(a->journey, b->journey));
-    for (int i = 0; i < DL_SEGMENTS_MAX; i++)
-        DL_ASSERT(dl_name_equal(a->segment[i], b->segment[i]));
-    DL_ASSERT(a->nps == b->nps && a->csat == b->csat && a->ces == b->ces && a->expectation == b->expectation);
-    DL_ASSERT(a->kano_count == b->kano_count);
-    for (int i = 0; i < a->kano_count; i++)
-        DL_ASSERT(a->kano[i].category == b->kano[i].category && dl_name_equal(a->kano[i].feature, b->kano[i].feature));
-    DL_ASSERT(a->outcome == b->outcome && a->wait_ms == b->wait_ms && a->handle_ms == b->handle_ms);
-    DL_ASSERT(a->first_contact == b->first_contact && a->resolvable == b->resolvable);
-    DL_ASSERT(a->closed == b->closed && a->satisfied == b->satisfied && a->duration_ms == b->duration_ms);
-}
-
 static void check_reason(enum dl_reject reason, const struct input *input)
 {
     DL_ASSERT(reason < DL_REJECTS);
@@ -204,7 +120,7 @@ static void check_respelled(const struct input *input, const json_t *root, enum 
         char detail[DL_DETAIL_SIZE];
         DL_ASSERT(dl_decode(second, &message, input->now_ms, &again, detail) == reason);
         if (reason == DL_ACCEPTED)
-            check_equal(event, &again);
+            DL_ASSERT(same_event(event, &again, INPUT_SEGMENTS));
     }
     free(value);
 }
@@ -237,7 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     DL_ASSERT(dl_decode(pair[1], &input.message, input.now_ms, &again, detail_again) == reason);
     DL_ASSERT(strcmp(detail, detail_again) == 0);
     if (reason == DL_ACCEPTED)
-        check_equal(&event, &again);
+        DL_ASSERT(same_event(&event, &again, INPUT_SEGMENTS));
     if (reason == DL_REJECT_EMPTY || reason == DL_REJECT_TOO_LARGE)
         return 0;
 

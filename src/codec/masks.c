@@ -1,0 +1,139 @@
+#include "masks.h"
+
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+enum { BLOCK = 64 };
+
+/* Copies 64 bytes and says where their quotes and specials are. */
+typedef struct dl_mask mark_block(char *to, const char *from);
+
+/* Inlined into each of its callers, so that the block function is inlined too. */
+static inline __attribute__((always_inline)) void mark(struct dl_marked *marked, const char *text, size_t bytes,
+                                                       mark_block *block)
+{
+    size_t whole = bytes / BLOCK, left = bytes % BLOCK;
+    uint64_t specials = 0;
+    for (size_t i = 0; i < whole; i++) {
+        marked->mask[i] = block(marked->text + i * BLOCK, text + i * BLOCK);
+        specials |= marked->mask[i].specials;
+    }
+    marked->mask[whole] = marked->mask[whole + (left > 0)] = (struct dl_mask){0, 0};
+    if (left > 0) {
+        struct dl_mask last;
+        if (whole > 0) { /* the last 64 bytes, less those that were looked at before */
+            last = block(marked->text + bytes - BLOCK, text + bytes - BLOCK);
+            last.quotes >>= BLOCK - left;
+            last.specials >>= BLOCK - left;
+        } else {
+            char padded[BLOCK];
+            memset(padded, ' ', BLOCK);
+            memcpy(padded, text, bytes);
+            last = block(marked->text, padded);
+        }
+        marked->mask[whole] = last;
+        specials |= last.specials;
+    }
+    memset(marked->text + bytes, 0, DL_MARKED_PADDING);
+    marked->end = marked->text + bytes;
+    marked->specials = specials;
+}
+_Static_assert((int)DL_MARKED_PADDING >= BLOCK, "a whole block is written behind the text");
+
+/* ---- Portable: eight bytes at a time in one integer ---- */
+
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* The top bit of each byte that is 0. No carry leaves a byte, so none is wrong. */
+static uint64_t zeros(uint64_t bytes)
+{
+    return ~(((bytes & EACH(0x7F)) + EACH(0x7F)) | bytes | EACH(0x7F));
+}
+
+/* Gathers the top bits of eight bytes, the first byte's lowest. */
+static uint64_t gather(uint64_t tops)
+{
+    return ((tops >> 7) * UINT64_C(0x0102040810204080)) >> 56;
+}
+
+static struct dl_mask portable_block(char *to, const char *from)
+{
+    struct dl_mask mask = {0, 0};
+    for (int i = 0; i < BLOCK / 8; i++) {
+        uint64_t bytes;
+        memcpy(&bytes, from + i * 8, sizeof bytes);
+        memcpy(to + i * 8, &bytes, sizeof bytes);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        bytes = __builtin_bswap64(bytes);
+#endif
+        uint64_t quotes = zeros(bytes ^ EACH('"'));
+        uint64_t controls = zeros(bytes & EACH(0xE0));
+        uint64_t specials = controls | zeros(bytes ^ EACH('\\')) | (bytes & EACH(0x80));
+        mask.quotes |= gather(quotes) << (i * 8);
+        mask.specials |= gather(specials) << (i * 8);
+    }
+    return mask;
+}
+
+static void mark_portable(struct dl_marked *marked, const char *text, size_t bytes)
+{
+    mark(marked, text, bytes, portable_block);
+}
+
+/* ---- x86: as signed bytes, what is not ASCII is below 0x20 too ---- */
+
+#if defined(__x86_64__)
+static inline struct dl_mask sse2_block(char *to, const char *from)
+{
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(' ');
+    struct dl_mask mask = {0, 0};
+    for (int i = 0; i < BLOCK / 16; i++) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(from + i * 16));
+        _mm_storeu_si128((__m128i *)(void *)(to + i * 16), bytes);
+        __m128i special = _mm_or_si128(_mm_cmplt_epi8(bytes, space), _mm_cmpeq_epi8(bytes, backslash));
+        mask.quotes |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, quote)) << (i * 16);
+        mask.specials |= (uint64_t)(uint32_t)_mm_movemask_epi8(special) << (i * 16);
+    }
+    return mask;
+}
+
+static void mark_sse2(struct dl_marked *marked, const char *text, size_t bytes)
+{
+    mark(marked, text, bytes, sse2_block);
+}
+
+__attribute__((target("avx2"))) static inline struct dl_mask avx2_half(char *to, const char *from)
+{
+    __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)from);
+    _mm256_storeu_si256((__m256i *)(void *)to, bytes);
+    __m256i quotes = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('"'));
+    __m256i specials = _mm256_or_si256(_mm256_cmpgt_epi8(_mm256_set1_epi8(' '), bytes),
+                                       _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('\\')));
+    return (struct dl_mask){(uint32_t)_mm256_movemask_epi8(quotes), (uint32_t)_mm256_movemask_epi8(specials)};
+}
+
+__attribute__((target("avx2"))) static inline struct dl_mask avx2_block(char *to, const char *from)
+{
+    struct dl_mask low = avx2_half(to, from), high = avx2_half(to + 32, from + 32);
+    return (struct dl_mask){low.quotes | high.quotes << 32, low.specials | high.specials << 32};
+}
+
+__attribute__((target("avx2"))) static void mark_avx2(struct dl_marked *marked, const char *text, size_t bytes)
+{
+    mark(marked, text, bytes, avx2_block);
+}
+#endif
+
+dl_mark *dl_mark_by(enum dl_instructions instructions)
+{
+#if defined(__x86_64__)
+    if (instructions == DL_AVX2)
+        return __builtin_cpu_supports("avx2") ? mark_avx2 : NULL;
+    if (instructions == DL_SSE2)
+        return mark_sse2; /* every x86-64 processor has it */
+#endif
+    return instructions == DL_PORTABLE ? mark_portable : NULL;
+}

@@ -1,0 +1,339 @@
+/* A function that reads something returns where it ends, or NULL: it is not as its row
+ * says. Every quote, comma, bracket and colon is looked at here or in skip.c, so between
+ * them there is only what one of these functions knows; in strings the masks say whether
+ * anything needs a closer look.
+ *
+ *   {"type":"survey","touchpoint":"till","nps":9,"note":"…"}
+ *     key   word      key          name  key  int  unknown key: skipped
+ */
+#include "scan.h"
+
+#include "cloudevent.h"
+
+#include <delight/counter.h>
+#include <delight/time.h>
+
+/* Rows of the object's schema. */
+struct found {
+    uint64_t seen;   /* their keys stood there */
+    uint64_t absent; /* but not a value as the row says: */
+    uint64_t odd;    /* it is another than null, a fault if the field matters */
+};
+
+static void init_word(struct dl_pattern *pattern, const char *word)
+{
+    dl_pattern_init(pattern, word, "\"");
+    DL_ASSERT(pattern->bytes <= DL_PATTERN_BYTES_MAX);
+}
+
+void dl_scanner_init(struct dl_scanner *scanner, const struct dl_schema *schema, int segments,
+                     const struct dl_catalogue *catalogue, dl_mark *mark)
+{
+    scanner->schema = schema;
+    scanner->catalogue = catalogue;
+    scanner->mark = mark;
+    scanner->segments = segments;
+    scanner->type_row = scanner->time_row = scanner->id_row = 0;
+    memset(scanner->relevant, 0, sizeof scanner->relevant);
+    memset(scanner->required, 0, sizeof scanner->required);
+    for (int i = 0; i < schema->count; i++) {
+        const struct dl_field_row *row = &schema->row[i];
+        uint64_t bit = UINT64_C(1) << i;
+        for (int form = DL_FORM_SURVEY; form <= DL_FORM_CLOSED; form *= 2) {
+            if ((row->forms & form) == 0)
+                continue;
+            scanner->relevant[form] |= bit;
+            if (row->required && row->kind != DL_AS_TYPE) /* which a CloudEvent may give */
+                scanner->required[form] |= bit;
+        }
+        if (row->kind == DL_AS_TYPE)
+            scanner->type_row = bit;
+        if (row->kind == DL_AS_TIME)
+            scanner->time_row = bit;
+        if (row->kind == DL_AS_ID)
+            scanner->id_row = bit;
+        for (int word = 0; word < 2 && row->kind == DL_AS_WORD; word++)
+            init_word(&scanner->word[i][word], row->word[word].text);
+    }
+    for (int type = 0; type < DL_EVENT_TYPES; type++)
+        init_word(&scanner->type_word[type], dl_event_type_words[type]);
+    dl_keys_init(&scanner->keys, schema);
+    dl_keys_init(&scanner->kano_keys, &dl_kano_schema);
+}
+
+/* ---- Values of fields ---- */
+
+static inline const char *read_string(const struct dl_marked *marked, const char *at, struct dl_name *string)
+{
+    if (*at != '"')
+        return NULL;
+    const char *end = dl_skip_characters(marked, at + 1);
+    if (end == NULL)
+        return NULL;
+    string->data = at + 1;
+    string->bytes = (uint32_t)(end - at - 1);
+    return end + 1;
+}
+
+static inline const char *read_name(const struct dl_marked *marked, const char *at, const struct dl_field_row *row,
+                                    void *target)
+{
+    struct dl_name *name = dl_field_at(row, target);
+    at = read_string(marked, at, name);
+    return at == NULL || name->bytes > DL_NAME_BYTES_MAX || (row->required && name->bytes == 0) ? NULL : at;
+}
+
+static inline const char *read_integer(const char *at, const struct dl_field_row *row, void *target)
+{
+    int64_t value;
+    at = dl_read_integer(at, &value);
+    if (at == NULL || value < row->min || value > row->max)
+        return NULL;
+    dl_field_store(row, target, value);
+    return at;
+}
+
+static inline const char *read_boolean(const char *at, const struct dl_field_row *row, void *target)
+{
+    if (*at != 't' && *at != 'f')
+        return NULL;
+    dl_field_store(row, target, *at == 't');
+    return dl_skip_word(at);
+}
+
+/* Which of the words a string is, and where it ends. */
+static inline const char *find_word(const struct dl_pattern *words, int count, const char *at, int *index)
+{
+    for (*index = 0; *index < count && *at == '"'; ++*index) {
+        if (dl_pattern_at(&words[*index], at + 1))
+            return at + 1 + words[*index].bytes;
+    }
+    return NULL;
+}
+
+static inline const char *read_type(const struct dl_scanner *scanner, const char *at, struct dl_event *event)
+{
+    int type;
+    at = find_word(scanner->type_word, DL_EVENT_TYPES, at, &type);
+    if (at != NULL)
+        event->type = (enum dl_event_type)type;
+    return at;
+}
+
+static inline const char *read_word(const struct dl_scanner *scanner, const char *at, size_t row, struct dl_event *event)
+{
+    int word;
+    at = find_word(scanner->word[row], 2, at, &word);
+    if (at != NULL)
+        dl_field_store(&scanner->schema->row[row], event, scanner->schema->row[row].word[word].value);
+    return at;
+}
+
+static inline const char *read_time(const struct dl_marked *marked, const char *at, int64_t *time_ms)
+{
+    if (*at != '"')
+        return dl_read_integer(at, time_ms);
+    const char *end = dl_find_quote(marked, at + 1); /* nothing special stands in a good time */
+    if (end == NULL || dl_time_parse(at + 1, (size_t)(end - at - 1), time_ms) != DL_OK)
+        return NULL;
+    return end + 1;
+}
+
+static const char *read_object(struct dl_scanner *scanner, struct dl_keys *keys, const struct dl_schema *schema,
+                               const char *at, void *target, struct found *result);
+
+/* From behind the opening brace. */
+static const char *read_kano_answer(struct dl_scanner *scanner, const char *at, struct dl_kano_answer *answer)
+{
+    enum { EVERY_ROW = 7 };
+    struct dl_kano_fields said;
+    struct found found;
+    DL_ASSERT(dl_kano_schema.count == 3);
+    at = read_object(scanner, &scanner->kano_keys, &dl_kano_schema, at, &said, &found);
+    if (at == NULL || (found.seen & ~found.absent) != EVERY_ROW)
+        return NULL;
+    answer->feature = said.feature;
+    answer->category = (uint8_t)dl_kano_category(said.functional, said.dysfunctional);
+    return at;
+}
+
+static const char *read_kano(struct dl_scanner *scanner, const char *at, struct dl_event *event)
+{
+    bool many = *at == '[';
+    if (many)
+        at = dl_skip_space(at + 1);
+    for (uint8_t count = 0; count < DL_KANO_ANSWERS_MAX && *at == '{';) {
+        at = read_kano_answer(scanner, at + 1, &event->kano[count++]);
+        if (at == NULL)
+            return NULL;
+        event->kano_count = count;
+        if (!many)
+            return at;
+        at = dl_skip_space(at);
+        if (*at == ']')
+            return at + 1;
+        if (*at != ',')
+            return NULL;
+        at = dl_skip_space(at + 1);
+    }
+    return NULL;
+}
+
+static inline const char *read_value(struct dl_scanner *scanner, const struct dl_schema *schema, size_t row,
+                                     const char *at, void *target)
+{
+    const struct dl_field_row *field = &schema->row[row];
+    switch (field->kind) {
+    case DL_AS_TYPE:
+        return read_type(scanner, at, target);
+    case DL_AS_ID:
+        return read_string(&scanner->marked, at, &((struct dl_event *)target)->id);
+    case DL_AS_TIME:
+        return read_time(&scanner->marked, at, &((struct dl_event *)target)->time_ms);
+    case DL_AS_NAME:
+        return read_name(&scanner->marked, at, field, target);
+    case DL_AS_PERSON:
+        return read_string(&scanner->marked, at, &(struct dl_name){.data = NULL});
+    case DL_AS_WORD:
+        return read_word(scanner, at, row, target);
+    case DL_AS_INTEGER:
+        return read_integer(at, field, target);
+    case DL_AS_BOOLEAN:
+        return read_boolean(at, field, target);
+    case DL_AS_KANO:
+        return read_kano(scanner, at, target);
+    }
+    return NULL;
+}
+
+/* A field's value. One that is not as its row says is passed over like one that does not
+ * matter, and remembered: whether it does, the event's type tells, which may stand behind it. */
+static inline const char *read_field(struct dl_scanner *scanner, const struct dl_schema *schema, size_t row,
+                                     const char *at, void *target, struct found *found)
+{
+    uint64_t bit = UINT64_C(1) << row;
+    if ((found->seen & bit) != 0)
+        return NULL;
+    found->seen |= bit;
+    int unknown_count = scanner->unknown.count;
+    const char *end = read_value(scanner, schema, row, at, target);
+    if (end != NULL)
+        return end;
+    scanner->unknown.count = unknown_count;
+    found->absent |= bit;
+    if (*at != 'n') /* null is absent */
+        found->odd |= bit;
+    return dl_skip_value(&scanner->marked, &scanner->unknown, at, 1);
+}
+
+/* From behind the opening brace to behind the closing one. */
+static const char *read_object(struct dl_scanner *scanner, struct dl_keys *keys, const struct dl_schema *schema,
+                               const char *at, void *target, struct found *result)
+{
+    struct found found = {.seen = 0};
+    int base = scanner->unknown.count;
+    size_t before = DL_ROW_UNKNOWN; /* none yet */
+    at = dl_skip_space(at);
+    while (*at == '"') {
+        size_t row = keys->after[before];
+        if (dl_pattern_at(&keys->pattern[row], at + 1)) {
+            at += 1 + keys->pattern[row].bytes;
+        } else {
+            at = dl_skip_key(&scanner->marked, &scanner->unknown, keys, at + 1, base, &row);
+            if (at == NULL)
+                return NULL;
+            if (row != DL_ROW_UNKNOWN && keys->pattern[row].bytes <= DL_PATTERN_BYTES_MAX)
+                keys->after[before] = (uint8_t)row;
+        }
+        at = dl_skip_space(at);
+        if (row != DL_ROW_UNKNOWN) {
+            before = row;
+            at = read_field(scanner, schema, row, at, target, &found);
+        } else {
+            at = dl_skip_value(&scanner->marked, &scanner->unknown, at, 1);
+        }
+        if (at == NULL)
+            return NULL;
+        at = dl_skip_space(at);
+        if (*at == ',') {
+            at = dl_skip_space(at + 1);
+            continue;
+        }
+        scanner->unknown.count = base;
+        *result = found;
+        return *at == '}' ? at + 1 : NULL;
+    }
+    return NULL;
+}
+
+/* ---- The event as a whole ---- */
+
+/* What a binary CloudEvent's headers give where the event does not. */
+static bool fill_in(const struct dl_scanner *scanner, const struct dl_message *message, enum dl_envelope envelope,
+                    uint64_t present, struct dl_event *event)
+{
+    struct dl_cloudevent around = {.type = {.json = NULL}};
+    char detail[DL_DETAIL_SIZE];
+    if (envelope == DL_CLOUDEVENT_BINARY && dl_cloudevent_open_binary(message, &around, detail) != DL_ACCEPTED)
+        return false;
+    if ((present & scanner->type_row) == 0) {
+        struct dl_name type = {.data = around.type.text, .bytes = (uint32_t)around.type.bytes};
+        if (type.data == NULL || !dl_cloudevent_is_text(&around.type) ||
+            !dl_event_type_find(dl_event_type_part(type), &event->type))
+            return false;
+    }
+    if ((present & scanner->id_row) == 0 && around.id.text != NULL) {
+        if (!dl_cloudevent_is_text(&around.id))
+            return false;
+        event->id = (struct dl_name){.data = around.id.text, .bytes = (uint32_t)around.id.bytes};
+    }
+    if ((present & scanner->time_row) != 0)
+        return true;
+    if (around.time.text != NULL)
+        return dl_time_parse(around.time.text, around.time.bytes, &event->time_ms) == DL_OK;
+    event->time_ms = message->timestamp_ms; /* a retraction has no default */
+    return event->sign > 0 && message->timestamp_ms >= 0;
+}
+
+/* Fields of other events are ignored, whatever was read. */
+static void forget(const struct dl_schema *schema, uint64_t rows, struct dl_event *event)
+{
+    for (; rows != 0; rows &= rows - 1) {
+        const struct dl_field_row *row = &schema->row[__builtin_ctzll(rows)];
+        memcpy((char *)event + row->offset, (const char *)&dl_event_none + row->offset, row->bytes);
+    }
+}
+
+bool dl_scan(struct dl_scanner *scanner, const struct dl_message *message, int64_t now_ms, struct dl_event *event)
+{
+    enum dl_envelope envelope = dl_cloudevent_recognize(message);
+    if (envelope != DL_PLAIN && envelope != DL_CLOUDEVENT_BINARY)
+        return false;
+    const char *text = message->value, *end = text + message->value_bytes;
+    while (end > text && (end[-1] == ' ' || end[-1] == '\n' || end[-1] == '\r' || end[-1] == '\t'))
+        end--;
+    if (end == text || end - text > DL_MARKED_BYTES_MAX)
+        return false;
+    scanner->mark(&scanner->marked, text, (size_t)(end - text));
+    scanner->unknown.count = 0;
+    memcpy(event, &dl_event_none, offsetof(struct dl_event, segment));
+    for (int i = 0; i < scanner->segments; i++)
+        event->segment[i] = (struct dl_name){.data = NULL};
+
+    struct found found;
+    const char *at = dl_skip_space(scanner->marked.text);
+    if (*at != '{' || read_object(scanner, &scanner->keys, scanner->schema, at + 1, event, &found) != scanner->marked.end)
+        return false;
+    uint64_t present = found.seen & ~found.absent;
+    if (!fill_in(scanner, message, envelope, present, event))
+        return false;
+    uint8_t form = dl_event_form(event);
+    if ((found.odd & scanner->relevant[form]) != 0 || (scanner->required[form] & ~present) != 0)
+        return false;
+    forget(scanner->schema, found.seen & ~scanner->relevant[form], event);
+    if (dl_event_time_check(event->time_ms, dl_event_time_bound(message->timestamp_ms, now_ms)) != DL_ACCEPTED)
+        return false;
+    if (event->type == DL_EVENT_SURVEY && !dl_event_has_answer(event))
+        return false;
+    return dl_catalogue_apply(scanner->catalogue, event) == DL_ACCEPTED;
+}

@@ -1,0 +1,48 @@
+/* Steps over keys and over values that do not matter, for the scanner. What is
+ * returned is where they end, or NULL: what stands there is not for the scanner. */
+#pragma once
+
+#include "keys.h"
+
+enum { DL_SKIP_DEPTH_MAX = 8, DL_SKIP_KEYS_MAX = 32 };
+
+/* Keys without a row, of the objects that are open: within an object none may stand twice. */
+struct dl_unknown_keys {
+    int count;
+    struct dl_key key[DL_SKIP_KEYS_MAX];
+};
+
+/* The closing quote of a string, from behind the opening one; escapes: whether there may
+ * be any. */
+const char *dl_skip_special(const struct dl_marked *marked, const char *at, bool escapes);
+
+/* The closing quote of a string without escapes. */
+static inline const char *dl_skip_characters(const struct dl_marked *marked, const char *at)
+{
+    const char *end = dl_find_quote(marked, at);
+    if (__builtin_expect(end != NULL && dl_is_plain(marked, at, end), 1))
+        return end;
+    return dl_skip_special(marked, at, false);
+}
+
+/* From behind the key's opening quote to behind the colon. keys NULL: no schema; base: where
+ * the object's own unknown keys begin. */
+const char *dl_skip_key(const struct dl_marked *marked, struct dl_unknown_keys *unknown, const struct dl_keys *keys,
+                        const char *at, int base, size_t *row);
+
+/* An integer, as digits or as a real that says nothing else: 9, 9.0 and 9e0 are 9. (Where
+ * the reference's double would differ, from 2^53 on, every field has its range behind it.) */
+const char *dl_skip_zero_decimals(const char *at);
+static inline const char *dl_read_integer(const char *at, int64_t *value)
+{
+    const char *end = dl_read_digits(at, value);
+    if (end != NULL && __builtin_expect(*end == '.' || (*end | 0x20) == 'e', 0))
+        return dl_skip_zero_decimals(end);
+    return end;
+}
+
+/* true, false or null. */
+const char *dl_skip_word(const char *at);
+
+/* Any value; depth: how many objects and arrays stand around it. */
+const char *dl_skip_value(const struct dl_marked *marked, struct dl_unknown_keys *unknown, const char *at, int depth);

@@ -1,0 +1,473 @@
+/* The scanner, by each set of instructions, against the reference: the same reason, the
+ * same detail, the same event. And that ordinary events do not reach the reference. */
+#include "cases.h"
+
+#include "guarded.h"
+#include "masks.h"
+#include "same_event.h"
+#include "scan.h"
+
+#include <delight/time.h>
+
+enum { REFERENCE = DL_INSTRUCTION_SETS, TEXT_BYTES_MAX = 70000, SEGMENTS = 4 };
+
+/* Those that this machine has, and the reference; NULL: it has not. */
+static struct dl_decoder *decoders[DL_INSTRUCTION_SETS + 1];
+static struct dl_catalogue *catalogue;
+static struct guarded guarded;
+
+static void create_decoders(const struct dl_decode_options *options)
+{
+    for (int i = 0; i <= DL_INSTRUCTION_SETS; i++) {
+        decoders[i] = dl_decoder_create(options);
+        ck_assert_ptr_nonnull(decoders[i]);
+        if (!dl_decoder_scan_by(decoders[i], (enum dl_instructions)i)) {
+            ck_assert_int_ne(i, DL_PORTABLE);
+            dl_decoder_destroy(decoders[i]);
+            decoders[i] = NULL;
+        }
+    }
+}
+
+static void destroy_decoders(void)
+{
+    for (int i = 0; i <= DL_INSTRUCTION_SETS; i++)
+        dl_decoder_destroy(decoders[i]);
+}
+
+static struct dl_decode_options scan_options(int csat_max)
+{
+    struct dl_decode_options options = case_options(csat_max);
+    options.segments = SEGMENTS;
+    options.segment[2] = dl_name_of("touchpoint_region"); /* begins like another field; longer than a pattern */
+    options.segment[3] = dl_name_of("touchpoint_region_code");
+    return options;
+}
+
+static void setup(void)
+{
+    struct dl_decode_options options = scan_options(5);
+    create_decoders(&options);
+    guarded = guarded_create(TEXT_BYTES_MAX);
+}
+
+static void teardown(void)
+{
+    destroy_decoders();
+    guarded_destroy(&guarded);
+    dl_catalogue_destroy(catalogue);
+    catalogue = NULL;
+}
+
+/* Asserts that all read it alike, flush against either guard; whether the scanners took it, which they all do or none. */
+static bool read_alike(const struct dl_message *message, int64_t now_ms, enum dl_reject *reason)
+{
+    struct dl_event expected;
+    char expected_detail[DL_DETAIL_SIZE];
+    *reason = dl_decode(decoders[REFERENCE], message, now_ms, &expected, expected_detail);
+    ck_assert_int_eq(dl_decoder_scanned(decoders[REFERENCE]), 0);
+    int taken = -1;
+    for (int i = 0; i < DL_INSTRUCTION_SETS; i++) {
+        for (int at_end = 0; decoders[i] != NULL && at_end < 2; at_end++) {
+            struct dl_message placed = *message;
+            if (message->value != NULL)
+                placed.value = guarded_place(&guarded, message->value, message->value_bytes, at_end == 1);
+            int64_t before = dl_decoder_scanned(decoders[i]);
+            struct dl_event event;
+            char detail[DL_DETAIL_SIZE];
+            enum dl_reject found = dl_decode(decoders[i], &placed, now_ms, &event, detail);
+            int bytes = (int)message->value_bytes;
+            ck_assert_msg(found == *reason, "%d: %s, not %s (%s): %.*s", i, dl_reject_word(found), dl_reject_word(*reason),
+                          expected_detail, bytes, message->value);
+            ck_assert_msg(strcmp(detail, expected_detail) == 0, "%d: %s, not %s: %.*s", i, detail, expected_detail, bytes,
+                          message->value);
+            ck_assert_msg(found != DL_ACCEPTED || same_event(&event, &expected, SEGMENTS), "%d: another event: %.*s", i, bytes,
+                          message->value);
+            int64_t now_taken = dl_decoder_scanned(decoders[i]) - before;
+            ck_assert(taken < 0 || now_taken == taken);
+            taken = (int)now_taken;
+        }
+    }
+    return taken == 1;
+}
+
+static bool text_read_alike(const char *text, size_t bytes, enum dl_reject *reason)
+{
+    const struct dl_message message = {.value = text, .value_bytes = bytes, .timestamp_ms = CASE_TIMESTAMP_MS};
+    return read_alike(&message, INT64_MAX, reason);
+}
+
+START_TEST(test_every_case_of_the_table)
+{
+    FILE *file = test_cases_open();
+    char *line = NULL;
+    size_t size = 0;
+    int accepted = 0, taken = 0;
+    while (getline(&line, &size, file) > 0) {
+        struct test_case test_case;
+        test_case_init(&test_case, line);
+        destroy_decoders();
+        struct dl_decode_options options = scan_options(test_case.csat_max);
+        create_decoders(&options);
+        enum dl_reject reason;
+        taken += read_alike(&test_case.message, test_case.now_ms, &reason);
+        accepted += reason == DL_ACCEPTED;
+        ck_assert_str_eq(dl_reject_word(reason), test_case.reason);
+        test_case_deinit(&test_case);
+    }
+    free(line);
+    fclose(file);
+    /* The others are escapes, structured CloudEvents, and what is deep or has many keys. */
+    ck_assert_msg(accepted >= 130 && taken >= accepted * 3 / 4, "of %d accepted cases the scanner takes %d", accepted, taken);
+}
+END_TEST
+
+/* What producers send every day: none of it may fall back. */
+static const char *const ordinary[] = {
+    "{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9}",
+    "{\"type\":\"survey\",\"id\":\"ld1-0000000001\",\"time\":1699999990000,\"touchpoint\":\"search\",\"stage\":\"discover\","
+    "\"journey\":\"shop\",\"channel\":\"app\",\"tier\":\"plus\",\"nps\":6,\"ces\":6,\"expectation\":4,\"note\":\"dqgitcc a "
+    "wtltcmnt nfibytgtno nh dnrl veuayi kdpoccl de e skyyaf sjjbbodjntattobabvlicek cc t pmmok ot oknpe\"}",
+    "{\"type\": \"contact\", \"touchpoint\": \"phone\", \"time\": \"2023-11-14T22:00:00.057Z\", \"outcome\": \"answered\", "
+    "\"wait_ms\": 5969, \"handle_ms\": 74212, \"first_contact\": true, \"resolvable\": false, \"customer\": \"c-1\"}",
+    "{\"type\":\"complaint\",\"touchpoint\":\"desk\",\"state\":\"closed\",\"satisfied\":false,\"duration_ms\":40321754}",
+    "{\"type\":\"complaint\",\"touchpoint\":\"desk\",\"state\":\"opened\",\"satisfied\":\"not read\",\"duration_ms\":-1}",
+    "{\"nps\":0,\"touchpoint\":\"last\",\"type\":\"survey\"}",
+    "{\"op\":\"retract\",\"time\":\"2023-11-14T23:00:00+01:00\",\"type\":\"survey\",\"touchpoint\":\"t\",\"csat\":5}",
+    "{\"type\":\"survey\",\"touchpoint\":\"t\",\"kano\":{\"feature\":\"f\",\"functional\":1,\"dysfunctional\":5}}",
+    "{\"type\":\"survey\",\"touchpoint\":\"t\",\"kano\":[{\"feature\":\"f\",\"functional\":1,\"dysfunctional\":5,\"x\":1},"
+    "{\"x\":[],\"dysfunctional\":2,\"functional\":3,\"feature\":\"g\"}]}",
+    /* Pretty-printed, and a line's end. */
+    "{\r\n\t\"type\" : \"survey\" ,\r\n\t\"touchpoint\" : \"t\" ,\r\n\t\"nps\" : 10 ,\r\n\t\"kano\" : [ { \"feature\" : \"f\" , "
+    "\"functional\" : 1 , \"dysfunctional\" : 5 } ]\r\n}\r\n",
+    /* Text of people: not ASCII, and with escapes where it does not matter. */
+    "{\"type\":\"survey\",\"touchpoint\":\"caf\xc3\xa9\",\"stage\":\"\xe6\x94\xaf\xe6\x89\x95\",\"nps\":9,\"note\":\"sehr "
+    "sch\xc3\xb6n \xf0\x9f\x98\x80\"}",
+    "{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9,\"note\":\"\\\"gut\\\"\\n\\u00fc \\ud83d\\ude00 \\\\\"}",
+    "{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9,\"k\xc3\xa9y\":\"v\"}",
+    /* Absent in every way. */
+    "{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9,\"csat\":null,\"stage\":\"\",\"journey\":null,\"tier\":null,\"id\":null,"
+    "\"time\":null,\"kano\":null,\"op\":null,\"customer\":null}",
+    /* Of other events: not read. */
+    "{\"type\":\"contact\",\"touchpoint\":\"t\",\"nps\":11,\"kano\":false,\"csat\":4,\"state\":\"closed\",\"satisfied\":true}",
+    "{\"nps\":5,\"kano\":{\"feature\":\"f\",\"functional\":1,\"dysfunctional\":5},\"type\":\"contact\",\"touchpoint\":\"t\"}",
+    "{\"wait_ms\":\"n/a\",\"outcome\":\"?\",\"state\":[7.5],\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9}",
+    /* Fields that nobody knows. */
+    "{\"type\":\"contact\",\"touchpoint\":\"t\",\"x-trace\":{\"span\":[0,-0.5e-3,1E+2,null,true,{\"\":\"\\\"\\\\\\/\\b\"}],\"n\":12},"
+    "\"a\":{},\"b\":[],\"c\":-12345678901234567.5e-10,\"d\":\"\",\"e\":[{\"a\":1},{\"a\":2}],\"ids\":[1,2,3]}",
+    /* Keys that begin alike. */
+    "{\"type\":\"contact\",\"touchpoint\":\"t\",\"touchpoint_region\":\"north\",\"touchpoint_region_code\":\"n\",\"touchpoin\":1,"
+    "\"touchpoint_\":2,\"touchpoint_region_\":3,\"time_zone\":4,\"first_contact_ms\":5,\"first_contacx\":6,\"Tier\":7,\"\":8}",
+};
+enum { ORDINARY = sizeof ordinary / sizeof ordinary[0] };
+
+START_TEST(test_ordinary_events_do_not_fall_back)
+{
+    for (int round = 0; round < 2; round++) { /* whatever came before */
+        for (int i = 0; i < ORDINARY; i++) {
+            enum dl_reject reason;
+            ck_assert_msg(text_read_alike(ordinary[i], strlen(ordinary[i]), &reason), "fell back: %s", ordinary[i]);
+            ck_assert_int_eq(reason, DL_ACCEPTED);
+        }
+    }
+}
+END_TEST
+
+START_TEST(test_binary_cloudevents_do_not_fall_back)
+{
+    static const struct {
+        const char *type, *id, *time, *value;
+        enum dl_reject reason;
+    } rows[] = {
+        {"com.acme.survey", "ce-1", "2023-11-14T22:00:00Z", "{\"touchpoint\":\"t\",\"nps\":9}", DL_ACCEPTED},
+        {"survey", "", NULL, "{\"touchpoint\":\"t\",\"nps\":9}", DL_ACCEPTED},
+        {"?", "ce-1", "?", "{\"type\":\"contact\",\"touchpoint\":\"t\",\"id\":\"own\",\"time\":1699999990000}", DL_ACCEPTED},
+        {"com.acme.contact", "caf\xc3\xa9", NULL, "{\"type\":null,\"touchpoint\":\"t\",\"id\":null,\"time\":null}", DL_ACCEPTED},
+        {"com.acme.visit", "ce-1", NULL, "{\"touchpoint\":\"t\"}", DL_REJECT_UNKNOWN_TYPE},
+        {"\xff.contact", "ce-1", NULL, "{\"touchpoint\":\"t\"}", DL_REJECT_BAD_UTF8},
+        {"contact", "\xff", NULL, "{\"touchpoint\":\"t\"}", DL_REJECT_BAD_UTF8},
+        {"contact", "ce-1", "22:00", "{\"touchpoint\":\"t\"}", DL_REJECT_BAD_TIME},
+        {"contact", "ce-1", NULL, "{\"touchpoint\":\"t\",\"op\":\"retract\"}", DL_REJECT_MISSING_FIELD},
+        {NULL, "ce-1", NULL, "{\"touchpoint\":\"t\"}", DL_REJECT_MISSING_FIELD},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct dl_header headers[] = {
+            {"ce_specversion", "1.0", 3},
+            {"ce_type", rows[i].type, rows[i].type != NULL ? strlen(rows[i].type) : 0},
+            {"ce_id", rows[i].id, rows[i].id != NULL ? strlen(rows[i].id) : 0},
+            {"ce_time", rows[i].time, rows[i].time != NULL ? strlen(rows[i].time) : 0},
+        };
+        const struct dl_message message = {.value = rows[i].value, .value_bytes = strlen(rows[i].value),
+                                           .timestamp_ms = CASE_TIMESTAMP_MS, .headers = headers, .header_count = 4};
+        enum dl_reject reason;
+        bool taken = read_alike(&message, INT64_MAX, &reason);
+        ck_assert_int_eq(reason, rows[i].reason);
+        ck_assert(taken == (reason == DL_ACCEPTED));
+    }
+}
+END_TEST
+
+/* Good events that are not for the scanner, each beside one that is. */
+START_TEST(test_what_falls_back)
+{
+    static const struct {
+        const char *text;
+        bool taken;
+    } rows[] = {
+        {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":90e-1}", false},
+        {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9.0}", true},
+        {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9E+00,\"csat\":5.0e-0,\"time\":1699999990000.000}", true},
+        {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9,\"x\":9.0}", true},
+        {"{\"type\":\"survey\",\"touchpoint\":\"\\u0074\",\"nps\":9}", false},
+        {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9,\"x\":\"\\u0074\"}", true},
+        {"{\"\\u0074ype\":\"survey\",\"touchpoint\":\"t\",\"nps\":9}", false},
+        {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9,\"\\u0078\":1}", false},
+        {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9,\"x\":1234567890123456789}", false},
+        {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9,\"x\":123456789012345678}", true},
+        {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9,\"x\":1e100}", false},
+        {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9,\"x\":1e99}", true},
+        {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9,\"x\":[[[[[[[[]]]]]]]]}", false},
+        {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9,\"x\":[[[[[[[]]]]]]]}", true},
+        {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":-0}", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        enum dl_reject reason;
+        bool taken = text_read_alike(rows[i].text, strlen(rows[i].text), &reason);
+        ck_assert_int_eq(reason, DL_ACCEPTED);
+        ck_assert_msg(taken == rows[i].taken, "%s", rows[i].text);
+    }
+    for (int keys = DL_SKIP_KEYS_MAX; keys <= DL_SKIP_KEYS_MAX + 1; keys++) {
+        char text[1024] = "{\"type\":\"contact\",\"touchpoint\":\"t\"";
+        for (int i = 0; i < keys; i++)
+            snprintf(text + strlen(text), sizeof text - strlen(text), ",\"k%d\":%d", i, i);
+        strcat(text, "}");
+        enum dl_reject reason;
+        ck_assert(text_read_alike(text, strlen(text), &reason) == (keys == DL_SKIP_KEYS_MAX));
+        ck_assert_int_eq(reason, DL_ACCEPTED);
+    }
+}
+END_TEST
+
+START_TEST(test_repeated_keys)
+{
+    static const char *const rows[] = {
+        "{\"type\":\"contact\",\"touchpoint\":\"t\",\"type\":\"contact\"}",
+        "{\"type\":\"contact\",\"touchpoint\":\"t\",\"tier\":null,\"tier\":\"a\"}",
+        "{\"type\":\"contact\",\"touchpoint\":\"t\",\"nps\":1,\"nps\":1}", /* of another event */
+        "{\"type\":\"contact\",\"touchpoint\":\"t\",\"x\":1,\"y\":2,\"x\":3}",
+        "{\"type\":\"contact\",\"touchpoint\":\"t\",\"\":1,\"\":1}",
+        "{\"type\":\"contact\",\"touchpoint\":\"t\",\"touchpoint_regions\":1,\"touchpoint_regions\":1}",
+        "{\"type\":\"contact\",\"touchpoint\":\"t\",\"touchpoint_region\":\"a\",\"touchpoint_region\":\"b\"}",
+        "{\"type\":\"contact\",\"touchpoint\":\"t\",\"x\":{\"a\":1,\"a\":1}}",
+        "{\"type\":\"contact\",\"touchpoint\":\"t\",\"x\":{\"type\":1,\"type\":1}}",
+        "{\"type\":\"contact\",\"touchpoint\":\"t\",\"x\":[{\"a\":1},{\"b\":{\"c\":1,\"d\":{},\"c\":1}}]}",
+        "{\"type\":\"contact\",\"touchpoint\":\"t\",\"kano\":{\"a\":1,\"a\":1}}",
+        "{\"type\":\"contact\",\"touchpoint\":\"t\",\"x\":{\"a\":{\"b\":1}},\"x\":1}",
+        "{\"type\":\"contact\",\"touchpoint\":\"t\",\"a\":1,\"x\":{\"b\":1},\"a\":1}",
+        "{\"type\":\"survey\",\"touchpoint\":\"t\",\"kano\":{\"feature\":\"f\",\"functional\":1,\"feature\":\"f\",\"dysfunctional\":1}}",
+        "{\"type\":\"survey\",\"touchpoint\":\"t\",\"kano\":{\"feature\":\"f\",\"functional\":1,\"x\":1,\"dysfunctional\":1,\"x\":1}}",
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        enum dl_reject reason;
+        ck_assert(!text_read_alike(rows[i], strlen(rows[i]), &reason));
+        ck_assert_msg(reason == DL_REJECT_DUPLICATE_KEY, "%s: %s", dl_reject_word(reason), rows[i]);
+    }
+    /* The same key in two objects is none. */
+    enum dl_reject reason;
+    static const char good[] = "{\"type\":\"contact\",\"touchpoint\":\"t\",\"a\":{\"a\":{\"a\":1},\"b\":1},\"b\":{\"a\":1}}";
+    ck_assert(text_read_alike(good, sizeof good - 1, &reason));
+}
+END_TEST
+
+/* Every length, so every position of an end in a block, and every place to cut an event. */
+START_TEST(test_every_length)
+{
+    static const char event[] = "{\"type\":\"survey\",\"touchpoint\":\"t\",\"time\":\"2023-11-14T22:00:00.057Z\",\"nps\":10,\"note\":\"";
+    char text[400];
+    for (size_t padding = 0; padding < 200; padding++) {
+        memcpy(text, event, sizeof event - 1);
+        memset(text + sizeof event - 1, 'n', padding);
+        memcpy(text + sizeof event - 1 + padding, "\"}", 2);
+        enum dl_reject reason;
+        ck_assert(text_read_alike(text, sizeof event + 1 + padding, &reason));
+        ck_assert_int_eq(reason, DL_ACCEPTED);
+    }
+    for (int i = 0; i < ORDINARY; i++) {
+        for (size_t bytes = 0; bytes < strlen(ordinary[i]); bytes++) {
+            enum dl_reject reason;
+            text_read_alike(ordinary[i], bytes, &reason);
+        }
+    }
+    /* A byte that may be a fault at every place of an event. */
+    for (size_t at = 0; at < strlen(ordinary[1]); at++) {
+        static const char bytes[] = "\0\n\x1f \"\\,:{}[]-0.eEnt\x7f\x80\xa9\xc3\xff";
+        for (size_t i = 0; i < sizeof bytes - 1; i++) {
+            strcpy(text, ordinary[1]);
+            text[at] = bytes[i];
+            enum dl_reject reason;
+            text_read_alike(text, strlen(ordinary[1]), &reason);
+        }
+    }
+}
+END_TEST
+
+START_TEST(test_size_limit)
+{
+    char *text = malloc(TEXT_BYTES_MAX);
+    destroy_decoders();
+    struct dl_decode_options options = scan_options(5);
+    options.event_bytes_max = TEXT_BYTES_MAX;
+    create_decoders(&options);
+    for (size_t bytes = DL_MARKED_BYTES_MAX - 65; bytes <= DL_MARKED_BYTES_MAX + 1; bytes++) {
+        memset(text, 'n', bytes);
+        memcpy(text, "{\"type\":\"contact\",\"touchpoint\":\"t\",\"note\":\"", 43);
+        memcpy(text + bytes - 2, "\"}", 2);
+        enum dl_reject reason;
+        ck_assert(text_read_alike(text, bytes, &reason) == (bytes <= DL_MARKED_BYTES_MAX));
+        ck_assert_int_eq(reason, DL_ACCEPTED);
+    }
+    free(text);
+}
+END_TEST
+
+START_TEST(test_catalogue_and_times)
+{
+    catalogue = dl_catalogue_create(DL_UNKNOWN_DEADLETTER);
+    ck_assert_int_eq(dl_catalogue_add(catalogue, dl_name_of("fly"), dl_name_of("check-in"), dl_name_of("kiosk")), DL_OK);
+    destroy_decoders();
+    struct dl_decode_options options = scan_options(5);
+    options.catalogue = catalogue;
+    create_decoders(&options);
+    static const struct {
+        const char *text;
+        int64_t timestamp_ms, now_ms;
+        enum dl_reject reason;
+    } rows[] = {
+        {"{\"type\":\"contact\",\"touchpoint\":\"kiosk\"}", CASE_TIMESTAMP_MS, INT64_MAX, DL_ACCEPTED},
+        {"{\"type\":\"contact\",\"touchpoint\":\"desk\"}", CASE_TIMESTAMP_MS, INT64_MAX, DL_REJECT_UNKNOWN_TOUCHPOINT},
+        {"{\"type\":\"contact\",\"touchpoint\":\"kiosk\"}", -1, INT64_MAX, DL_REJECT_BAD_TIME},
+        {"{\"type\":\"contact\",\"touchpoint\":\"kiosk\",\"time\":946684800000}", -1, INT64_MAX, DL_ACCEPTED},
+        {"{\"type\":\"contact\",\"touchpoint\":\"kiosk\",\"time\":946684799999}", -1, INT64_MAX, DL_REJECT_BAD_TIME},
+        {"{\"type\":\"contact\",\"touchpoint\":\"kiosk\",\"time\":1700000300000}", CASE_TIMESTAMP_MS, INT64_MAX, DL_ACCEPTED},
+        {"{\"type\":\"contact\",\"touchpoint\":\"kiosk\",\"time\":1700000300001}", CASE_TIMESTAMP_MS, INT64_MAX, DL_REJECT_FUTURE_TIME},
+        {"{\"type\":\"contact\",\"touchpoint\":\"kiosk\",\"time\":1700000300001}", -1, CASE_TIMESTAMP_MS, DL_REJECT_FUTURE_TIME},
+        {"{\"type\":\"contact\",\"touchpoint\":\"kiosk\",\"time\":253402300799999}", -1, INT64_MAX, DL_ACCEPTED},
+        {"{\"type\":\"contact\",\"touchpoint\":\"kiosk\",\"time\":253402300800000}", -1, INT64_MAX, DL_REJECT_BAD_TIME},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct dl_message message = {.value = rows[i].text, .value_bytes = strlen(rows[i].text),
+                                           .timestamp_ms = rows[i].timestamp_ms};
+        enum dl_reject reason;
+        bool taken = read_alike(&message, rows[i].now_ms, &reason);
+        ck_assert_msg(reason == rows[i].reason && taken == (reason == DL_ACCEPTED), "row %zu: %s", i, dl_reject_word(reason));
+    }
+}
+END_TEST
+
+/* xorshift64*: the same texts in every run. */
+static uint64_t state = UINT64_C(0x9E3779B97F4A7C15);
+
+static uint32_t draw(uint32_t below)
+{
+    state ^= state >> 12;
+    state ^= state << 25;
+    state ^= state >> 27;
+    return (uint32_t)((state * UINT64_C(0x2545F4914F6CDD1D)) >> 33) % below;
+}
+
+/* What changes an event at one of its corners. */
+static const char *const pieces[] = {
+    "{", "}", "[", "]", ":", ",", "\"", "\\", "\"type\":\"contact\",", ",\"x\":1", ",\"x\":{\"a\":0}", ",\"nps\":10", "true", "false",
+    "null", "0", "-", "1", ".5", "e9", "E+400", "99999999999999999999", "\\u0000", "\\u0041", "\\ud83d", "\\ude00", "\\n", "\n", " ",
+    "\t", "\x01", "\xc3", "\xc3\xa9", "\xed\xa0\x80", "\xf0\x9f\x98\x80", "\xef\xbb\xbf", "\xff", "x", "Z", "-01:00", "\"\":", "\x7f",
+    "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+};
+enum { PIECES = sizeof pieces / sizeof pieces[0], CHANGED_BYTES_MAX = 1000, CHANGED_EVENTS = 15000 };
+
+static size_t change(char *text, size_t bytes)
+{
+    size_t at = draw((uint32_t)bytes + 1), removed = draw(3) == 0 ? draw(6) : 0;
+    if (removed > bytes - at)
+        removed = bytes - at;
+    const char *piece = pieces[draw(PIECES)];
+    size_t inserted = draw(4) == 0 ? 0 : strlen(piece);
+    if (bytes - removed + inserted > CHANGED_BYTES_MAX)
+        return bytes;
+    memmove(text + at + inserted, text + at + removed, bytes - at - removed);
+    memcpy(text + at, piece, inserted);
+    return bytes - removed + inserted;
+}
+
+START_TEST(test_changed_events)
+{
+    int accepted = 0, taken = 0;
+    for (int i = 0; i < CHANGED_EVENTS; i++) {
+        char text[CHANGED_BYTES_MAX];
+        const char *from = ordinary[draw(ORDINARY)];
+        size_t bytes = strlen(from);
+        memcpy(text, from, bytes);
+        for (uint32_t changes = draw(3) + 1; changes > 0; changes--)
+            bytes = change(text, bytes);
+        enum dl_reject reason;
+        taken += text_read_alike(text, bytes, &reason);
+        accepted += reason == DL_ACCEPTED;
+    }
+    ck_assert_int_gt(taken, CHANGED_EVENTS / 10); /* it says something about both */
+    ck_assert_int_gt(CHANGED_EVENTS - accepted, CHANGED_EVENTS / 10);
+}
+END_TEST
+
+START_TEST(test_marks)
+{
+    static struct dl_marked marked;
+    for (int i = 0; i < DL_INSTRUCTION_SETS; i++) {
+        dl_mark *mark = dl_mark_by((enum dl_instructions)i);
+        for (size_t bytes = 0; mark != NULL && bytes < 400; bytes++) {
+            char text[400];
+            uint64_t specials = 0;
+            for (size_t at = 0; at < bytes; at++)
+                text[at] = draw(4) == 0 ? (char)draw(256) : "\" !\\#\x1f \x7f\x80[]"[draw(11)];
+            memset(&marked, 0xA5, sizeof marked);
+            mark(&marked, guarded_place(&guarded, text, bytes, true), bytes);
+            ck_assert_ptr_eq(marked.end, marked.text + bytes);
+            ck_assert_int_eq(memcmp(marked.text, text, bytes), 0);
+            for (size_t at = 0; at < DL_MARKED_PADDING; at++)
+                ck_assert_int_eq(marked.end[at], 0);
+            for (size_t at = 0; at < (bytes + 63) / 64 * 64 + (bytes == 0 ? 64 : 0); at++) {
+                unsigned char byte = at < bytes ? (unsigned char)text[at] : ' ';
+                const struct dl_mask *mask = &marked.mask[at / 64];
+                bool special = byte < 0x20 || byte >= 0x80 || byte == '\\';
+                ck_assert_int_eq(mask->quotes >> at % 64 & 1, byte == '"');
+                ck_assert_int_eq(mask->specials >> at % 64 & 1, special);
+                specials |= mask->specials;
+            }
+            ck_assert(marked.specials == specials);
+            ck_assert(marked.mask[(bytes + 63) / 64].quotes == 0 && marked.mask[(bytes + 63) / 64].specials == 0);
+        }
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("scan");
+    TCase *tcase = tcase_create("scan");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, test_every_case_of_the_table);
+    tcase_add_test(tcase, test_ordinary_events_do_not_fall_back);
+    tcase_add_test(tcase, test_binary_cloudevents_do_not_fall_back);
+    tcase_add_test(tcase, test_what_falls_back);
+    tcase_add_test(tcase, test_repeated_keys);
+    tcase_add_test(tcase, test_every_length);
+    tcase_add_test(tcase, test_size_limit);
+    tcase_add_test(tcase, test_catalogue_and_times);
+    tcase_add_test(tcase, test_changed_events);
+    tcase_add_test(tcase, test_marks);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
