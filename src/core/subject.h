@@ -21,7 +21,7 @@ enum {
 enum { DL_SUBJECT_IDS_MAX = 1 << 27 };
 #define DL_NO_NAME UINT32_MAX
 #define DL_NO_SUBJECT UINT32_MAX
-#define DL_NO_DELTA UINT32_MAX
+#define DL_NO_NODE UINT32_MAX
 
 /* There are more of these than of anything else. The low half of the index is
  * enough: all panes of a window lie close to T's own (dl_windows_index). */
@@ -62,7 +62,7 @@ struct dl_subject {
     uint32_t waiting;   /* its views in queues, its gone panes that are to be taken */
     uint32_t published; /* views */
     uint32_t next_gone; /* in the list of those that look free */
-    uint32_t delta;     /* while a batch is applied: its newest delta there */
+    uint32_t node;      /* while a batch is applied: its first one there */
     bool gone;
     uint16_t name_bytes, segment_at;
     char *name; /* behind the views, in the same block */
