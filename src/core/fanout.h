@@ -10,7 +10,6 @@
  * large batch goes through in slices, so that this scratch memory is bounded too. */
 #pragma once
 
-#include "sum.h"
 #include "window.h"
 
 /* What a cell counted in one step. */

@@ -210,19 +210,19 @@ static enum dl_status open_pane(struct dl_windows *windows, int window, uint32_t
     return DL_OK;
 }
 
-static void close_pane(struct dl_windows *windows, uint32_t subject, struct dl_view *view, uint16_t place)
+/* Closes the first `count` panes. */
+static void close_panes(struct dl_windows *windows, uint32_t subject, struct dl_view *view, uint16_t count)
 {
     struct dl_subject *owner = windows->registry.subjects[subject];
-    drop_tally(windows, &view->panes[place].tally);
-    view->pane_count--;
-    memmove(&view->panes[place], &view->panes[place + 1], (size_t)(view->pane_count - place) * sizeof *view->panes);
-    owner->panes--;
-    windows->panes--;
+    for (uint16_t i = 0; i < count; i++)
+        drop_tally(windows, &view->panes[i].tally);
+    view->pane_count = (uint16_t)(view->pane_count - count);
+    memmove(view->panes, view->panes + count, view->pane_count * sizeof *view->panes);
+    owner->panes -= count;
+    windows->panes -= count;
     windows->views -= view->pane_count == 0;
     uint16_t capacity = view->pane_capacity;
-    if (view->pane_count == 0)
-        capacity = 0;
-    else if (view->pane_count <= capacity / 4)
+    while (capacity > 0 && view->pane_count <= capacity / 4)
         capacity /= 2;
     /* Only growing may fail; that shrinking found no memory changes nothing. */
     if (capacity != view->pane_capacity && resize_panes(windows, view, capacity) != DL_OK)
@@ -291,25 +291,50 @@ const struct dl_pane *dl_windows_pane(const struct dl_windows *windows, const st
 
 /* T moves */
 
-/* A pane leaves the window, and the total if it was in it. Panes leave in
- * ascending order; `gone` is the last one to leave now. */
-static enum dl_status leave(struct dl_windows *windows, int w, uint32_t subject, int64_t index, int64_t gone)
+static bool is_in_total(const struct dl_window *window, const struct dl_pane *pane)
 {
-    struct dl_subject *owner = windows->registry.subjects[subject];
-    struct dl_view *view = &owner->views[w];
-    uint16_t place = pane_place(view, index);
-    DL_ASSERT(place < view->pane_count && view->panes[place].index == (uint32_t)index);
-    enum dl_status status = dl_changes_note_gone(windows, subject, w, &view->panes[place]);
-    if (status == DL_OK && index <= windows->window[w].newest && !dl_tally_empty(&view->panes[place].tally)) {
+    return dl_windows_index(window, pane) <= window->newest && !dl_tally_empty(&pane->tally);
+}
+
+/* Takes the first `count` panes off the total, which is touched once. */
+static enum dl_status subtract_panes(struct dl_windows *windows, const struct dl_window *window, struct dl_view *view,
+                                     uint16_t count)
+{
+    for (uint16_t i = 0; i < count; i++) {
+        const struct dl_pane *pane = &view->panes[i];
+        if (is_in_total(window, pane))
+            dl_sum_add_packed(&windows->sum, pane->tally.data, pane->tally.bytes);
+    }
+    unsigned char packed[DL_PACKED_BYTES_MAX];
+    size_t bytes = dl_sum_take(&windows->sum, packed);
+    const struct dl_tally gone = {.data = bytes == 0 ? NULL : packed, .bytes = (uint32_t)bytes};
+    return add_tally(windows, &view->total, &gone, -1);
+}
+
+/* All panes up to `gone` leave the window, and the total if they were in it. */
+static enum dl_status leave(struct dl_windows *windows, int w, uint32_t subject, int64_t gone)
+{
+    const struct dl_window *window = &windows->window[w];
+    struct dl_view *view = &windows->registry.subjects[subject]->views[w];
+    bool changes = false;
+    uint16_t count = 0;
+    for (; count < view->pane_count && dl_windows_index(window, &view->panes[count]) <= gone; count++)
+        changes = changes || is_in_total(window, &view->panes[count]);
+    if (count == 0)
+        return DL_OK; /* they left when an earlier day of theirs was read */
+    enum dl_status status = DL_OK;
+    for (uint16_t i = 0; i < count && status == DL_OK; i++)
+        status = dl_changes_note_gone(windows, subject, w, &view->panes[i]);
+    if (changes && status == DL_OK) {
         /* Where nothing of the total stays, there is nothing to subtract. */
-        if (gone >= windows->window[w].newest || place + 1 == view->pane_count)
+        if (gone >= window->newest || count == view->pane_count)
             drop_tally(windows, &view->total);
         else
-            status = add_tally(windows, &view->total, &view->panes[place].tally, -1);
+            status = subtract_panes(windows, window, view, count);
         dl_windows_enqueue(windows, DL_QUEUE_DIRTY, subject, w);
     }
     if (status == DL_OK)
-        close_pane(windows, subject, view, place);
+        close_panes(windows, subject, view, count);
     return status;
 }
 
@@ -335,7 +360,7 @@ static enum dl_status advance_window(struct dl_windows *windows, int w, int64_t 
     for (int64_t index = window->newest - DL_PANES + 1; index <= gone && index <= last; index++) {
         struct dl_window_day *day = day_of(window, index);
         for (uint32_t i = 0; i < day->count; i++) {
-            enum dl_status status = leave(windows, w, day->subjects[i], index, gone);
+            enum dl_status status = leave(windows, w, day->subjects[i], gone);
             if (status != DL_OK)
                 return status;
         }

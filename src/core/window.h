@@ -8,6 +8,7 @@
 #pragma once
 
 #include "subject.h"
+#include "sum.h"
 
 struct dl_window_day {
     uint32_t *subjects;
@@ -46,6 +47,7 @@ struct dl_windows {
     struct dl_gone *gone;
     size_t gone_count, gone_capacity;
     int64_t views, panes; /* views that have panes */
+    struct dl_sum sum;    /* 0 between uses */
 };
 
 /* floor(a / b), b > 0. */
