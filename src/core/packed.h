@@ -44,23 +44,18 @@ struct dl_packed_reader {
     int64_t value;
 };
 
-static inline uint64_t dl_packed_take_varint(struct dl_packed_reader *reader)
+/* The rest of a varint of several bytes: few have any. */
+uint64_t dl_packed_take_long(struct dl_packed_reader *reader, uint64_t number);
+
+__attribute__((always_inline)) static inline uint64_t dl_packed_take_varint(struct dl_packed_reader *reader)
 {
     DL_ASSERT(reader->at < reader->end);
     uint64_t number = *reader->at++;
-    if (number < 0x80) /* nearly all */
-        return number;
-    number &= 0x7f;
-    for (int shift = 7;; shift += 7) {
-        DL_ASSERT(reader->at < reader->end && shift < 64);
-        unsigned char byte = *reader->at++;
-        number |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80)
-            return number;
-    }
+    return number < 0x80 ? number : dl_packed_take_long(reader, number & 0x7f);
 }
 
-static inline void dl_packed_next(struct dl_packed_reader *reader)
+/* In a loop of its caller the reader stays in registers. */
+__attribute__((always_inline)) static inline void dl_packed_next(struct dl_packed_reader *reader)
 {
     if (reader->at == reader->end) {
         reader->counter = DL_COUNTERS;
