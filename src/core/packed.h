@@ -80,3 +80,6 @@ static inline struct dl_packed_reader dl_packed_read(const unsigned char *data, 
     dl_packed_next(&reader);
     return reader;
 }
+
+/* Writes tally + sign * other, DL_PACKED_BYTES_MAX bytes at most; returns how many there are. */
+size_t dl_packed_merge(unsigned char *out, const struct dl_tally *tally, const struct dl_tally *other, int sign);

@@ -27,11 +27,11 @@ enum { DL_SUBJECT_IDS_MAX = 1 << 27 };
  * enough: all panes of a window lie close to T's own (dl_windows_index). */
 struct dl_pane {
     uint32_t index; /* floor(time / pane length), modulo 2^32 */
+    uint16_t bytes; /* of its tally, packed, in the view's block */
     bool changed;   /* since it was last taken (dl_engine_take_changes) */
     bool taken;     /* whoever took it believes that it is there */
-    struct dl_tally tally;
 };
-static_assert(sizeof(struct dl_pane) == 24, "a pane is small");
+static_assert(sizeof(struct dl_pane) == 8, "a pane is small");
 
 /* Queues of views. */
 enum dl_queue { DL_QUEUE_DIRTY, DL_QUEUE_CHANGED, DL_QUEUES };
@@ -41,6 +41,8 @@ struct dl_view {
     struct dl_tally total;     /* sum of the panes up to T's own */
     struct dl_tally published;
     struct dl_pane *panes;     /* ascending; those ahead of T are not in the total yet */
+    unsigned char *packed;     /* their tallies, one behind the other */
+    uint32_t packed_bytes, packed_capacity;
     uint16_t pane_count, pane_capacity;
     bool queued[DL_QUEUES];
     uint32_t next[DL_QUEUES];  /* reference of a view: subject * windows + window */

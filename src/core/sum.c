@@ -1,16 +1,5 @@
 #include "sum.h"
 
-uint64_t dl_packed_take_long(struct dl_packed_reader *reader, uint64_t number)
-{
-    for (int shift = 7;; shift += 7) {
-        DL_ASSERT(reader->at < reader->end && shift < 64);
-        unsigned char byte = *reader->at++;
-        number |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80)
-            return number;
-    }
-}
-
 void dl_sum_add_packed(struct dl_sum *sum, const unsigned char *data, size_t bytes)
 {
     for (struct dl_packed_reader reader = dl_packed_read(data, bytes); reader.counter < DL_COUNTERS; dl_packed_next(&reader))

@@ -58,25 +58,7 @@ enum dl_status dl_tally_add(struct dl_tally *tally, const struct dl_tally *other
     if (tally->bytes == 0 && sign > 0)
         return keep(tally, other->data, other->bytes);
     unsigned char packed[DL_PACKED_BYTES_MAX];
-    unsigned char *at = packed;
-    int previous = -1;
-    struct dl_packed_reader own = dl_packed_read(tally->data, tally->bytes);
-    struct dl_packed_reader add = dl_packed_read(other->data, other->bytes);
-    while (own.counter < DL_COUNTERS || add.counter < DL_COUNTERS) {
-        int counter = own.counter < add.counter ? own.counter : add.counter;
-        int64_t value = 0;
-        if (own.counter == counter) {
-            value = own.value;
-            dl_packed_next(&own);
-        }
-        if (add.counter == counter) {
-            value = dl_packed_plus(value, add.value, sign);
-            dl_packed_next(&add);
-        }
-        if (value != 0)
-            at = dl_packed_put(at, &previous, counter, value);
-    }
-    return keep(tally, packed, (size_t)(at - packed));
+    return keep(tally, packed, dl_packed_merge(packed, tally, other, sign));
 }
 
 enum dl_status dl_tally_copy(struct dl_tally *tally, const struct dl_tally *other)
