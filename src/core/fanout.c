@@ -363,8 +363,8 @@ static enum dl_status flush(struct apply *apply)
     if (status == DL_OK)
         status = chain_nodes(apply);
     const uint32_t *touched = fanout->touched.items;
-    for (size_t i = 0; i < fanout->touched.count && status == DL_OK; i++)
-        status = add_to_windows(apply, touched[i]);
+    for (size_t i = fanout->touched.count; i > 0 && status == DL_OK; i--) /* so the oldest step's first */
+        status = add_to_windows(apply, touched[i - 1]);
     fanout->steps.count = fanout->cells.count = fanout->subjects.count = fanout->nodes.count = 0;
     fanout->touched.count = fanout->packed.count = 0;
     apply->cell = NO_CELL;
