@@ -8,7 +8,7 @@
 enum {
     SLICE_NODES = 1 << 18, /* nodes before the steps go to the windows */
     KEEP_BYTES = 1 << 22,  /* scratch memory that is kept for the next batch */
-    LISTS = 9,
+    LISTS = 8,
     DIGIT_BITS = 8
 };
 #define NO_CELL UINT32_MAX
@@ -45,7 +45,6 @@ static size_t lists_of(struct dl_fanout *fanout, struct dl_fanout_list *lists[LI
     LIST(cells, sizeof(struct dl_fanout_cell));
     LIST(subjects, sizeof(uint32_t));
     LIST(nodes, sizeof(struct dl_fanout_node));
-    LIST(touched, sizeof(uint32_t));
     LIST(parts, sizeof(struct dl_fanout_part));
     LIST(panes, sizeof(struct dl_fanout_part));
     LIST(packed, 1);
@@ -90,14 +89,6 @@ static enum dl_status reserve(struct dl_fanout_list *list, size_t more, size_t s
     return DL_OK;
 }
 
-static enum dl_status add_subject(struct dl_fanout_list *list, uint32_t subject)
-{
-    enum dl_status status = reserve(list, 1, sizeof subject);
-    if (status == DL_OK)
-        ((uint32_t *)list->items)[list->count++] = subject;
-    return status;
-}
-
 /* Packed tallies */
 
 /* Packs the sum, which is 0 again afterwards. */
@@ -138,12 +129,14 @@ static enum dl_status note_cell(struct apply *apply)
 {
     struct dl_fanout *fanout = apply->fanout;
     const struct dl_resolved *resolved = &apply->resolved;
-    enum dl_status status = reserve(&fanout->cells, 1, sizeof(struct dl_fanout_cell));
     uint32_t first = (uint32_t)fanout->subjects.count;
-    for (size_t i = 0; i < resolved->subjects && status == DL_OK; i++)
-        status = add_subject(&fanout->subjects, resolved->subject[i]);
+    enum dl_status status = reserve(&fanout->cells, 1, sizeof(struct dl_fanout_cell));
+    if (status == DL_OK)
+        status = reserve(&fanout->subjects, resolved->subjects, sizeof resolved->subject[0]);
     if (status != DL_OK)
         return status;
+    memcpy((uint32_t *)fanout->subjects.items + first, resolved->subject, resolved->subjects * sizeof resolved->subject[0]);
+    fanout->subjects.count += resolved->subjects;
     apply->cell = (uint32_t)fanout->cells.count++;
     ((struct dl_fanout_cell *)fanout->cells.items)[apply->cell] =
         (struct dl_fanout_cell){.first = first, .count = (uint32_t)resolved->subjects};
@@ -203,31 +196,25 @@ static enum dl_status sort_steps(struct dl_fanout *fanout)
     return status;
 }
 
-static enum dl_status add_node(struct apply *apply, uint32_t subject, uint32_t step)
-{
-    struct dl_fanout *fanout = apply->fanout;
-    uint32_t *newest = &apply->windows->registry.subjects[subject]->node;
-    enum dl_status status = *newest == DL_NO_NODE ? add_subject(&fanout->touched, subject) : DL_OK;
-    if (status != DL_OK)
-        return status;
-    ((struct dl_fanout_node *)fanout->nodes.items)[fanout->nodes.count] = (struct dl_fanout_node){.step = step, .next = *newest};
-    *newest = (uint32_t)fanout->nodes.count++;
-    return DL_OK;
-}
-
 /* Gives every subject its steps. */
 static enum dl_status chain_nodes(struct apply *apply)
 {
     struct dl_fanout *fanout = apply->fanout;
-    const struct dl_fanout_cell *cells = fanout->cells.items;
-    const uint32_t *subjects = fanout->subjects.items;
+    const struct dl_fanout_step *steps = fanout->steps.items;
     enum dl_status status = reserve(&fanout->nodes, apply->nodes, sizeof(struct dl_fanout_node));
-    for (size_t i = fanout->steps.count; i > 0 && status == DL_OK; i--) { /* the last one first: a chain grows at its head */
-        struct dl_fanout_cell cell = cells[((struct dl_fanout_step *)fanout->steps.items)[i - 1].cell];
-        for (uint32_t j = 0; j < cell.count && status == DL_OK; j++)
-            status = add_node(apply, subjects[cell.first + j], (uint32_t)(i - 1));
+    if (status != DL_OK)
+        return status;
+    struct dl_fanout_node *nodes = fanout->nodes.items;
+    for (size_t i = fanout->steps.count; i > 0; i--) { /* the last one first: a chain grows at its head */
+        struct dl_fanout_cell cell = ((struct dl_fanout_cell *)fanout->cells.items)[steps[i - 1].cell];
+        const uint32_t *subject = (uint32_t *)fanout->subjects.items + cell.first;
+        for (uint32_t j = 0; j < cell.count; j++) {
+            uint32_t *first = &apply->windows->registry.subjects[subject[j]]->node;
+            nodes[fanout->nodes.count] = (struct dl_fanout_node){.step = (uint32_t)(i - 1), .next = *first};
+            *first = (uint32_t)fanout->nodes.count++;
+        }
     }
-    return status;
+    return DL_OK;
 }
 
 /* From subjects to windows */
@@ -354,6 +341,20 @@ static enum dl_status add_to_windows(struct apply *apply, uint32_t subject)
     return status;
 }
 
+/* Adds all subjects of a step, each with all of its steps, unless an earlier one brought it. */
+static enum dl_status add_step(struct apply *apply, const struct dl_fanout_step *step)
+{
+    struct dl_fanout *fanout = apply->fanout;
+    struct dl_fanout_cell cell = ((struct dl_fanout_cell *)fanout->cells.items)[step->cell];
+    enum dl_status status = DL_OK;
+    for (uint32_t i = 0; i < cell.count && status == DL_OK; i++) {
+        uint32_t subject = ((uint32_t *)fanout->subjects.items)[cell.first + i];
+        if (apply->windows->registry.subjects[subject]->node != DL_NO_NODE)
+            status = add_to_windows(apply, subject);
+    }
+    return status;
+}
+
 static enum dl_status flush(struct apply *apply)
 {
     struct dl_fanout *fanout = apply->fanout;
@@ -362,11 +363,9 @@ static enum dl_status flush(struct apply *apply)
         status = sort_steps(fanout);
     if (status == DL_OK)
         status = chain_nodes(apply);
-    const uint32_t *touched = fanout->touched.items;
-    for (size_t i = fanout->touched.count; i > 0 && status == DL_OK; i--) /* so the oldest step's first */
-        status = add_to_windows(apply, touched[i - 1]);
-    fanout->steps.count = fanout->cells.count = fanout->subjects.count = fanout->nodes.count = 0;
-    fanout->touched.count = fanout->packed.count = 0;
+    for (size_t i = 0; i < fanout->steps.count && status == DL_OK; i++)
+        status = add_step(apply, (struct dl_fanout_step *)fanout->steps.items + i);
+    fanout->steps.count = fanout->cells.count = fanout->subjects.count = fanout->nodes.count = fanout->packed.count = 0;
     apply->cell = NO_CELL;
     apply->nodes = 0;
     return status;

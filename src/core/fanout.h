@@ -45,7 +45,6 @@ struct dl_fanout {
     struct dl_fanout_list cells;         /* dl_fanout_cell */
     struct dl_fanout_list subjects;      /* uint32_t, of the cells */
     struct dl_fanout_list nodes;         /* dl_fanout_node */
-    struct dl_fanout_list touched;       /* uint32_t: subjects that have nodes */
     struct dl_fanout_list parts, panes;  /* dl_fanout_part: of every step; of every pane of a window */
     struct dl_fanout_list packed;        /* bytes: (uint16_t length)(tally) … */
     bool all_merged; /* all parts together are at `all` */
