@@ -126,7 +126,7 @@ int64_t dl_engine_find(const struct dl_engine *engine, const char *name, size_t 
 /* The running total of a view; empty when it has no data. Valid until the next
  * advance or apply. */
 const struct dl_tally *dl_engine_total(const struct dl_engine *engine, int64_t id, int window);
-/* The tally of one pane, index 0 (oldest) … 59 (T's own); NULL: empty. */
+/* The tally of one pane, index 0 (oldest) … 59 (T's own); NULL: empty. Valid until the next call for this engine. */
 const struct dl_tally *dl_engine_pane(const struct dl_engine *engine, int64_t id, int window, int index);
 /* Start of pane `index` of a window at T, epoch ms. */
 int64_t dl_engine_pane_start(const struct dl_engine *engine, int window, int index);

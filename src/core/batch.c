@@ -9,18 +9,12 @@
 #include <string.h>
 
 enum {
-    KEY_NAMES_MAX = 3 + DL_SEGMENTS_MAX,
-    KEY_BYTES_MAX = 1 + KEY_NAMES_MAX * (1 + DL_NAME_BYTES_MAX),
     SOURCES_MAX = 65535,
-    SOURCES_FIRST = 16,
-    TARGET_SLOTS_MAX = 1 + DL_KANO_ANSWERS_MAX,
-    TARGETS_MAX = DL_INCREMENTS_MAX + DL_KANO_ANSWERS_MAX
+    SOURCES_FIRST = 16
 };
 #define BATCH_BYTES_MIN ((size_t)1 << 20)
 
-static_assert(DL_NAME_BYTES_MAX <= UINT8_MAX, "a name's length fits the byte before it");
-
-/* A cell's key is its kind, then each name behind its length. */
+/* A place cell's names are touchpoint, stage and journey, a feature cell's one is the feature; then segment values. */
 enum cell_kind { CELL_PLACE, CELL_FEATURE };
 
 struct dl_batch {
@@ -36,19 +30,6 @@ struct dl_batch {
     struct dl_ingest_counts counts;
     int64_t opened_ms, newest_ms;
     bool caught_up;
-};
-
-/* A counter to change once everything has found its room. */
-struct target {
-    int64_t *counter;
-    int64_t value;
-};
-
-struct targets {
-    struct dl_slot *slot[TARGET_SLOTS_MAX];
-    size_t slots;
-    struct target target[TARGETS_MAX];
-    size_t count;
 };
 
 struct dl_batch *dl_batch_create(const struct dl_batch_options *options, int64_t opened_ms)
@@ -76,90 +57,109 @@ void dl_batch_destroy(struct dl_batch *batch)
     free(batch);
 }
 
-static size_t put_name(unsigned char *key, size_t at, struct dl_name name)
-{
-    DL_ASSERT(name.bytes <= DL_NAME_BYTES_MAX);
-    key[at++] = (unsigned char)name.bytes;
-    if (name.bytes > 0)
-        memcpy(key + at, name.data, name.bytes);
-    return at + name.bytes;
-}
-
-static size_t put_segments(const struct dl_batch *batch, unsigned char *key, size_t at, const struct dl_event *event)
+static void add_segments(const struct dl_batch *batch, struct dl_cell_names *names, const struct dl_event *event)
 {
     for (int i = 0; i < batch->options.segments; i++)
-        at = put_name(key, at, event->segment[i]);
-    return at;
+        names->name[names->count++] = event->segment[i];
 }
 
-static enum dl_status aim_slot(struct dl_batch *batch, const unsigned char *key, size_t key_bytes, int64_t second,
-                               struct targets *targets)
+static_assert(DL_COUNT_SCALARS <= 64, "a bit for each scalar");
+static_assert((int64_t)DL_SLOT_EVENTS_MAX * DL_KANO_ANSWERS_MAX + DL_KANO_ANSWERS_MAX <= INT32_MAX, "a slot's counts fit");
+
+/* DL_FULL also where the slot has counted as many events as its counts can hold. */
+static enum dl_status find_slot(struct dl_batch *batch, const struct dl_cell_names *names, int64_t second,
+                                struct dl_slot **slot)
 {
     struct dl_cell_entry *cell;
-    enum dl_status status = dl_cells_find(&batch->cells, key, key_bytes, &cell);
+    enum dl_status status = dl_cells_find(&batch->cells, names, &cell);
     if (status == DL_OK)
-        status = dl_cells_slot(&batch->cells, cell, second, &targets->slot[targets->slots]);
-    if (status == DL_OK)
-        targets->slots++;
-    return status;
+        status = dl_cells_slot(&batch->cells, cell, second, slot);
+    return status == DL_OK && (*slot)->counted >= DL_SLOT_EVENTS_MAX ? DL_FULL : status;
 }
 
-static enum dl_status aim_counters(struct dl_batch *batch, const struct dl_increment *increments, size_t count,
-                                   struct targets *targets)
+/* Room for the buckets among the increments, in their order. */
+static enum dl_status find_buckets(struct dl_batch *batch, struct dl_slot *slot, const struct dl_increment *increments,
+                                   size_t count, int32_t *buckets[DL_HISTOGRAMS])
 {
-    struct dl_slot *slot = targets->slot[targets->slots - 1];
-    uint16_t group = DL_GROUP_EVENTS; /* no increment has it */
-    int64_t *counters = NULL;
+    size_t found = 0;
     for (size_t i = 0; i < count; i++) {
-        if (increments[i].group != group) {
-            group = increments[i].group;
-            enum dl_status status = dl_cells_counters(&batch->cells, slot, group, &counters);
-            if (status != DL_OK)
-                return status;
-        }
-        targets->target[targets->count++] =
-            (struct target){.counter = counters + increments[i].place, .value = increments[i].value};
+        uint16_t counter = increments[i].counter;
+        if (counter < DL_COUNT_SCALARS)
+            continue;
+        DL_ASSERT(found < DL_HISTOGRAMS);
+        struct dl_octave *octave;
+        enum dl_status status = dl_cells_octave(&batch->cells, slot, counter, &octave);
+        if (status != DL_OK)
+            return status;
+        buckets[found++] = &octave->count[counter - octave->first];
     }
     return DL_OK;
 }
 
-static enum dl_status aim_place(struct dl_batch *batch, const struct dl_event *event, int64_t second,
-                                struct targets *targets)
+static void count_one(struct dl_batch *batch, struct dl_slot *slot, uint64_t touched)
 {
-    unsigned char key[KEY_BYTES_MAX];
-    size_t bytes = 0;
-    key[bytes++] = CELL_PLACE;
-    bytes = put_name(key, bytes, event->touchpoint);
-    bytes = put_name(key, bytes, event->stage);
-    bytes = put_name(key, bytes, event->journey);
-    bytes = put_segments(batch, key, bytes, event);
-    enum dl_status status = aim_slot(batch, key, bytes, second, targets);
-    if (status != DL_OK)
-        return status;
-    struct dl_increment increments[DL_INCREMENTS_MAX];
-    size_t count = dl_increments(event, batch->options.service_level_threshold_ms, batch->options.short_abandon_ms,
-                                 increments);
-    return aim_counters(batch, increments, count, targets);
+    batch->tallies += slot->counted == 0;
+    slot->counted++;
+    slot->touched |= touched;
+}
+
+static void count_increments(struct dl_batch *batch, struct dl_slot *slot, const struct dl_increment *increments,
+                             size_t count, int32_t *const buckets[DL_HISTOGRAMS], int sign)
+{
+    uint64_t touched = 0;
+    size_t bucket = 0;
+    for (size_t i = 0; i < count; i++) {
+        unsigned counter = increments[i].counter;
+        int64_t value = sign * increments[i].value;
+        if (counter >= DL_COUNT_SCALARS) {
+            *buckets[bucket++] += (int32_t)value;
+            continue;
+        }
+        touched |= UINT64_C(1) << counter;
+        int sum = dl_slot_sum(counter);
+        if (sum < 0)
+            slot->count[counter] += (int32_t)value;
+        else
+            slot->sum[sum] += value;
+    }
+    count_one(batch, slot, touched);
+}
+
+static enum dl_status find_place(struct dl_batch *batch, const struct dl_event *event, int64_t second, struct dl_slot **slot)
+{
+    struct dl_cell_names names;
+    names.kind = CELL_PLACE;
+    names.count = 3;
+    names.name[0] = event->touchpoint;
+    names.name[1] = event->stage;
+    names.name[2] = event->journey;
+    add_segments(batch, &names, event);
+    return find_slot(batch, &names, second, slot);
 }
 
 /* Each Kano answer also counts by its feature, wherever it was given. */
-static enum dl_status aim_features(struct dl_batch *batch, const struct dl_event *event, int64_t second,
-                                   struct targets *targets)
+static enum dl_status find_features(struct dl_batch *batch, const struct dl_event *event, int64_t second,
+                                    struct dl_slot **slots)
 {
     for (int i = 0; i < event->kano_count; i++) {
-        unsigned char key[KEY_BYTES_MAX];
-        size_t bytes = 0;
-        key[bytes++] = CELL_FEATURE;
-        bytes = put_name(key, bytes, event->kano[i].feature);
-        bytes = put_segments(batch, key, bytes, event);
-        enum dl_status status = aim_slot(batch, key, bytes, second, targets);
-        const struct dl_increment answer = {.group = DL_GROUP_KANO, .place = event->kano[i].category, .value = 1};
-        if (status == DL_OK)
-            status = aim_counters(batch, &answer, 1, targets);
+        struct dl_cell_names names;
+        names.kind = CELL_FEATURE;
+        names.count = 1;
+        names.name[0] = event->kano[i].feature;
+        add_segments(batch, &names, event);
+        enum dl_status status = find_slot(batch, &names, second, &slots[i]);
         if (status != DL_OK)
             return status;
     }
     return DL_OK;
+}
+
+static void count_answer(struct dl_batch *batch, struct dl_slot *slot, const struct dl_kano_answer *answer, int sign)
+{
+    unsigned counter = (unsigned)DL_COUNT_KANO + answer->category;
+    slot->count[DL_COUNT_EVENTS] += sign;
+    slot->count[counter] += sign;
+    count_one(batch, slot, UINT64_C(1) << DL_COUNT_EVENTS | UINT64_C(1) << counter);
 }
 
 static int64_t second_of(int64_t time_ms)
@@ -170,23 +170,25 @@ static int64_t second_of(int64_t time_ms)
 enum dl_status dl_batch_add(struct dl_batch *batch, const struct dl_event *event)
 {
     DL_ASSERT(event->sign == 1 || event->sign == -1);
-    /* First everything finds its place, which may fail; then it is counted,
-     * which cannot. Places that stay empty after a failure are not reported. */
-    struct targets targets;
-    targets.slots = targets.count = 0;
+    /* First everything finds its room, which may fail; then it is counted,
+     * which cannot. Slots that stay empty after a failure are not reported. */
+    struct dl_slot *place, *features[DL_KANO_ANSWERS_MAX];
+    int32_t *buckets[DL_HISTOGRAMS];
+    struct dl_increment increments[DL_INCREMENTS_MAX];
+    size_t count = dl_increments(event, batch->options.service_level_threshold_ms, batch->options.short_abandon_ms,
+                                 increments);
     int64_t second = second_of(event->time_ms);
-    enum dl_status status = aim_place(batch, event, second, &targets);
-    if (status == DL_OK && event->type == DL_EVENT_SURVEY)
-        status = aim_features(batch, event, second, &targets);
+    int answers = event->type == DL_EVENT_SURVEY ? event->kano_count : 0;
+    enum dl_status status = find_place(batch, event, second, &place);
+    if (status == DL_OK)
+        status = find_buckets(batch, place, increments, count, buckets);
+    if (status == DL_OK && answers > 0)
+        status = find_features(batch, event, second, features);
     if (status != DL_OK)
         return status;
-    for (size_t i = 0; i < targets.slots; i++) {
-        batch->tallies += targets.slot[i]->counted == 0;
-        targets.slot[i]->counted++;
-        targets.slot[i]->events += event->sign;
-    }
-    for (size_t i = 0; i < targets.count; i++)
-        *targets.target[i].counter += event->sign * targets.target[i].value;
+    count_increments(batch, place, increments, count, buckets, event->sign);
+    for (int i = 0; i < answers; i++)
+        count_answer(batch, features[i], &event->kano[i], event->sign);
     if (event->time_ms > batch->newest_ms)
         batch->newest_ms = event->time_ms;
     return DL_OK;
@@ -312,24 +314,26 @@ struct nonzero {
     size_t count;
 };
 
-static void list_nonzero(struct nonzero *list, uint16_t first, const int64_t *counters, uint16_t count)
+static void list_value(struct nonzero *list, int counter, int64_t value)
 {
-    for (uint16_t i = 0; i < count; i++)
-        if (counters[i] != 0) {
-            list->counter[list->count] = (uint16_t)(first + i);
-            list->value[list->count++] = counters[i];
-        }
+    if (value == 0)
+        return;
+    list->counter[list->count] = (uint16_t)counter;
+    list->value[list->count++] = value;
 }
 
-static void read_slot(const struct dl_batch *batch, const struct dl_slot *slot, struct nonzero *list)
+static void read_slot(const struct dl_slot *slot, struct nonzero *list)
 {
     list->count = 0;
-    list_nonzero(list, DL_COUNT_EVENTS, &slot->events, 1);
-    for (uint16_t group = DL_GROUP_EVENTS + 1; group < DL_GROUPS; group++) {
-        const int64_t *counters = dl_slot_counters(&batch->cells, slot, group);
-        if (counters != NULL)
-            list_nonzero(list, dl_group_first(group), counters, dl_group_size(group));
+    for (uint64_t left = slot->touched; left != 0; left &= left - 1) {
+        int counter = __builtin_ctzll(left);
+        int sum = dl_slot_sum((unsigned)counter);
+        list_value(list, counter, sum < 0 ? slot->count[counter] : slot->sum[sum]);
     }
+    for (int i = 0; i < DL_HISTOGRAMS; i++)
+        for (const struct dl_octave *octave = slot->histogram[i]; octave != NULL; octave = octave->next)
+            for (int j = 0; j < DL_HISTOGRAM_BLOCK; j++)
+                list_value(list, octave->first + j, octave->count[j]);
 }
 
 enum dl_status dl_batch_each(const struct dl_batch *batch, dl_batch_on_tally *on_tally, void *context)
@@ -341,7 +345,7 @@ enum dl_status dl_batch_each(const struct dl_batch *batch, dl_batch_on_tally *on
         for (const struct dl_slot *slot = cell->first; slot != NULL; slot = slot->next) {
             if (slot->counted == 0)
                 continue;
-            read_slot(batch, slot, &list);
+            read_slot(slot, &list);
             const struct dl_batch_tally tally = {.cell = &names, .cell_number = cell->number, .second = slot->second,
                                                  .events = slot->counted, .counters = list.counter,
                                                  .values = list.value, .count = list.count};

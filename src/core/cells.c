@@ -2,6 +2,7 @@
 
 #include "hash.h"
 
+#include <assert.h>
 #include <string.h>
 
 void dl_cells_deinit(struct dl_cells *cells)
@@ -27,7 +28,46 @@ static enum dl_status reserve_entry(struct dl_cells *cells, struct dl_table *tab
     return status;
 }
 
-static enum dl_status add_cell(struct dl_cells *cells, const unsigned char *key, size_t key_bytes, uint64_t hash,
+static_assert(DL_NAME_BYTES_MAX <= UINT8_MAX, "a name's length fits the byte before it");
+
+static size_t key_bytes(const struct dl_cell_names *names)
+{
+    size_t bytes = 1 + (size_t)names->count;
+    for (int i = 0; i < names->count; i++) {
+        DL_ASSERT(names->name[i].bytes <= DL_NAME_BYTES_MAX);
+        bytes += names->name[i].bytes;
+    }
+    return bytes;
+}
+
+/* Each name is hashed where it lies, by itself: to copy them together first would cost more than that. */
+static uint64_t hash_names(const struct dl_cells *cells, const struct dl_cell_names *names)
+{
+    uint64_t hash = 0;
+    uint64_t seed = cells->seed + names->kind;
+    for (int i = 0; i < names->count; i++) {
+        seed += UINT64_C(0x9e3779b97f4a7c15); /* the place of a name matters */
+        if (names->name[i].bytes > 0)
+            hash ^= dl_hash(names->name[i].data, names->name[i].bytes, seed);
+    }
+    return hash;
+}
+
+static bool has_names(const struct dl_cell_entry *cell, const struct dl_cell_names *names)
+{
+    const unsigned char *key = cell->key;
+    if (*key++ != names->kind)
+        return false;
+    for (int i = 0; i < names->count; i++) { /* the kind says how many */
+        size_t bytes = names->name[i].bytes;
+        if (*key++ != bytes || (bytes > 0 && memcmp(key, names->name[i].data, bytes) != 0))
+            return false;
+        key += bytes;
+    }
+    return true;
+}
+
+static enum dl_status add_cell(struct dl_cells *cells, const struct dl_cell_names *names, uint64_t hash,
                                struct dl_cell_entry **out)
 {
     enum dl_status status = reserve_entry(cells, &cells->cell_table);
@@ -35,13 +75,20 @@ static enum dl_status add_cell(struct dl_cells *cells, const unsigned char *key,
         return status;
     void *memory;
     uint32_t reference;
-    status = dl_arena_take(&cells->arena, sizeof(struct dl_cell_entry) + key_bytes, &memory, &reference);
+    size_t bytes = key_bytes(names);
+    status = dl_arena_take(&cells->arena, sizeof(struct dl_cell_entry) + bytes, &memory, &reference);
     if (status != DL_OK)
         return status;
     struct dl_cell_entry *cell = memory;
     cell->number = cells->count++;
-    cell->key_bytes = (uint16_t)key_bytes;
-    memcpy(cell->key, key, key_bytes);
+    unsigned char *key = cell->key;
+    *key++ = names->kind;
+    for (int i = 0; i < names->count; i++) {
+        *key++ = (unsigned char)names->name[i].bytes;
+        if (names->name[i].bytes > 0)
+            memcpy(key, names->name[i].data, names->name[i].bytes);
+        key += names->name[i].bytes;
+    }
     if (cells->last == NULL)
         cells->first = cell;
     else
@@ -52,18 +99,18 @@ static enum dl_status add_cell(struct dl_cells *cells, const unsigned char *key,
     return DL_OK;
 }
 
-enum dl_status dl_cells_find(struct dl_cells *cells, const unsigned char *key, size_t key_bytes, struct dl_cell_entry **out)
+enum dl_status dl_cells_find(struct dl_cells *cells, const struct dl_cell_names *names, struct dl_cell_entry **out)
 {
-    uint64_t hash = dl_hash(key, key_bytes, cells->seed);
+    uint64_t hash = hash_names(cells, names);
     struct dl_table_cursor cursor = dl_table_look(&cells->cell_table, hash);
     for (uint32_t at; (at = dl_table_next(&cells->cell_table, &cursor)) != DL_TABLE_NONE;) {
         struct dl_cell_entry *cell = dl_arena_at(&cells->arena, at);
-        if (cell->key_bytes == key_bytes && memcmp(cell->key, key, key_bytes) == 0) {
+        if (has_names(cell, names)) {
             *out = cell;
             return DL_OK;
         }
     }
-    return add_cell(cells, key, key_bytes, hash, out);
+    return add_cell(cells, names, hash, out);
 }
 
 static enum dl_status add_slot(struct dl_cells *cells, struct dl_cell_entry *cell, int64_t second, uint64_t hash,
@@ -110,50 +157,23 @@ enum dl_status dl_cells_slot(struct dl_cells *cells, struct dl_cell_entry *cell,
     return add_slot(cells, cell, second, hash, out);
 }
 
-/* Follows the reference, or takes `bytes` and sets it. */
-static enum dl_status follow(struct dl_cells *cells, uint32_t *reference, size_t bytes, void **memory)
+enum dl_status dl_cells_octave(struct dl_cells *cells, struct dl_slot *slot, uint16_t counter, struct dl_octave **out)
 {
-    if (*reference == 0)
-        return dl_arena_take(&cells->arena, bytes, memory, reference);
-    *memory = dl_arena_at(&cells->arena, *reference);
+    uint16_t first = (uint16_t)(counter - (counter - DL_COUNT_SCALARS) % DL_HISTOGRAM_BLOCK);
+    struct dl_octave **link = &slot->histogram[counter >= DL_COUNT_HANDLE];
+    while (*link != NULL && (*link)->first < first)
+        link = &(*link)->next;
+    if (*link == NULL || (*link)->first != first) {
+        void *memory;
+        uint32_t reference;
+        enum dl_status status = dl_arena_take(&cells->arena, sizeof(struct dl_octave), &memory, &reference);
+        if (status != DL_OK)
+            return status;
+        struct dl_octave *octave = memory;
+        octave->next = *link;
+        octave->first = first;
+        *link = octave;
+    }
+    *out = *link;
     return DL_OK;
-}
-
-static size_t histogram_of(uint16_t group)
-{
-    return ((size_t)group - DL_GROUP_WAIT) / DL_HISTOGRAM_BLOCKS;
-}
-
-static size_t octave_of(uint16_t group)
-{
-    return ((size_t)group - DL_GROUP_WAIT) % DL_HISTOGRAM_BLOCKS;
-}
-
-enum dl_status dl_cells_counters(struct dl_cells *cells, struct dl_slot *slot, uint16_t group, int64_t **counters)
-{
-    void *memory;
-    enum dl_status status;
-    if (group < DL_SCALAR_GROUPS) {
-        status = follow(cells, &slot->group[group], dl_group_size(group) * sizeof(int64_t), &memory);
-    } else {
-        void *octaves;
-        status = follow(cells, &slot->histogram[histogram_of(group)], DL_HISTOGRAM_BLOCKS * sizeof(uint32_t), &octaves);
-        if (status == DL_OK)
-            status = follow(cells, (uint32_t *)octaves + octave_of(group), DL_HISTOGRAM_BLOCK * sizeof(int64_t), &memory);
-    }
-    if (status == DL_OK)
-        *counters = memory;
-    return status;
-}
-
-const int64_t *dl_slot_counters(const struct dl_cells *cells, const struct dl_slot *slot, uint16_t group)
-{
-    uint32_t reference;
-    if (group < DL_SCALAR_GROUPS) {
-        reference = slot->group[group];
-    } else {
-        uint32_t octaves = slot->histogram[histogram_of(group)];
-        reference = octaves == 0 ? 0 : ((const uint32_t *)dl_arena_at(&cells->arena, octaves))[octave_of(group)];
-    }
-    return reference == 0 ? NULL : dl_arena_at(&cells->arena, reference);
 }

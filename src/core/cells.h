@@ -1,12 +1,10 @@
 /* Where a batch counts: cells, their seconds and the counters, all in one arena.
  * Internal to the batch.
  *
- *   cell ─► slot (a second) ─► slot …      a slot has the counters of one second
- *     │       ├─► 11 NPS counters
- *     │       ├─► 16 contact counters      a group's counters come into being when
- *     │       └─► waits ─► 8 counters      the first event touches the group, so that
- *     ▼             └────► 8 counters      an event writes to a cache line or two
- *   cell …
+ *   cell ─► slot (a second): which scalars were touched, their counts and sums ─► slot …
+ *     │       ├─► octave of waits ─► octave …      an octave's buckets come into being when the first
+ *     ▼       └─► octave of handling times ─► …    event touches one; an event writes to a few cache
+ *   cell …                                         lines that lie together
  */
 #pragma once
 
@@ -16,20 +14,39 @@
 #include "arena.h"
 #include "table.h"
 
+/* The counters that are sums of milliseconds; all others count. */
+enum dl_slot_sum { DL_SUM_ASA, DL_SUM_HANDLE, DL_SUM_RECOVERY, DL_SLOT_SUMS };
+
 enum {
-    DL_SCALAR_GROUPS = DL_GROUP_WAIT, /* EVENTS among them, which stands in the slot itself */
-    DL_HISTOGRAMS = 2
+    DL_HISTOGRAMS = 2,
+    /* Events of a slot at most, so that 32 bits hold its counts: many more than come within a second. */
+    DL_SLOT_EVENTS_MAX = 1 << 20
 };
 
-/* References into the arena; 0 is none, since a cell stands there. */
+/* Eight buckets of a histogram. */
+struct dl_octave {
+    struct dl_octave *next; /* ascending */
+    uint16_t first;         /* counter */
+    int32_t count[DL_HISTOGRAM_BLOCK];
+};
+
 struct dl_slot {
     struct dl_cell_entry *cell;
-    struct dl_slot *next; /* of the cell */
+    struct dl_slot *next;  /* of the cell */
     int64_t second;
-    int64_t events;       /* adds minus retractions */
-    int64_t counted;      /* adds plus retractions; 0 only where an event found no room */
-    uint32_t group[DL_SCALAR_GROUPS];
-    uint32_t histogram[DL_HISTOGRAMS]; /* to DL_HISTOGRAM_BLOCKS references */
+    int64_t counted;       /* events, adds plus retractions; 0 only where an event found no room */
+    uint64_t touched;      /* scalars: bits by counter */
+    struct dl_octave *histogram[DL_HISTOGRAMS];
+    int64_t sum[DL_SLOT_SUMS];
+    int32_t count[DL_COUNT_SCALARS];
+};
+
+/* The names of a cell, as they come. */
+enum { DL_CELL_NAMES_MAX = 3 + DL_SEGMENTS_MAX };
+struct dl_cell_names {
+    uint8_t kind; /* the owner's */
+    uint8_t count;
+    struct dl_name name[DL_CELL_NAMES_MAX];
 };
 
 struct dl_cell_entry {
@@ -37,8 +54,7 @@ struct dl_cell_entry {
     struct dl_slot *first, *last;
     struct dl_slot *recent;
     uint32_t number;
-    uint16_t key_bytes;
-    unsigned char key[];
+    unsigned char key[]; /* the kind, then each name behind its length */
 };
 
 /* Zero-initialised, with seed and arena.bytes_max set, is empty. */
@@ -53,13 +69,17 @@ struct dl_cells {
 void dl_cells_deinit(struct dl_cells *cells);
 
 /* Each finds, or makes: DL_FULL, DL_MEMORY; then nothing has changed. */
-DL_MUST_USE enum dl_status dl_cells_find(struct dl_cells *cells, const unsigned char *key, size_t key_bytes,
+DL_MUST_USE enum dl_status dl_cells_find(struct dl_cells *cells, const struct dl_cell_names *names,
                                          struct dl_cell_entry **cell);
 DL_MUST_USE enum dl_status dl_cells_slot(struct dl_cells *cells, struct dl_cell_entry *cell, int64_t second,
                                          struct dl_slot **slot);
-/* The counters of a group other than DL_GROUP_EVENTS; they do not move. */
-DL_MUST_USE enum dl_status dl_cells_counters(struct dl_cells *cells, struct dl_slot *slot, uint16_t group,
-                                             int64_t **counters);
+/* The octave of a histogram's counter. */
+DL_MUST_USE enum dl_status dl_cells_octave(struct dl_cells *cells, struct dl_slot *slot, uint16_t counter,
+                                           struct dl_octave **octave);
 
-/* The counters of a group, NULL where there are none. */
-const int64_t *dl_slot_counters(const struct dl_cells *cells, const struct dl_slot *slot, uint16_t group);
+/* Which sum a counter is, -1: it counts. */
+static inline int dl_slot_sum(unsigned counter)
+{
+    return counter == DL_COUNT_ASA_MS ? DL_SUM_ASA : counter == DL_COUNT_HANDLE_MS ? DL_SUM_HANDLE
+        : counter == DL_COUNT_RECOVERY_DURATION_MS ? DL_SUM_RECOVERY : -1;
+}

@@ -93,12 +93,13 @@ static enum dl_status take_view(struct take *take, uint32_t subject, int w)
     const struct dl_view *view = &dl_registry_get(&take->windows->registry, subject)->views[w];
     for (uint16_t i = 0; i < view->pane_count; i++) {
         struct dl_pane *pane = &view->panes[i];
-        bool empty = dl_tally_empty(&pane->tally);
+        bool empty = pane->bytes == 0;
         if (!pane->changed)
             continue;
         if (!empty || pane->taken) {
             int64_t index = dl_windows_index(&take->windows->window[w], pane);
-            enum dl_status status = tell(take, subject, w, index, empty ? NULL : &pane->tally);
+            const struct dl_tally tally = dl_view_tally(view, i);
+            enum dl_status status = tell(take, subject, w, index, empty ? NULL : &tally);
             if (status != DL_OK)
                 return status;
         }

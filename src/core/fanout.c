@@ -1,330 +1,373 @@
 #include "fanout.h"
 
-#include "hash.h"
 #include "resolve.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    SLICE_NODES = 1 << 18, /* nodes before the deltas go to the windows */
+    SLICE_NODES = 1 << 18, /* nodes before the steps go to the windows */
     KEEP_BYTES = 1 << 22,  /* scratch memory that is kept for the next batch */
-    PACKED_COUNTER_MAX = 12,
-    TALLY_PACKED_MAX = DL_COUNTERS * PACKED_COUNTER_MAX
+    LISTS = 8,
+    DIGIT_BITS = 8
 };
-#define NO_NODE UINT32_MAX
+#define NO_CELL UINT32_MAX
 
 struct apply {
     struct dl_fanout *fanout;
     struct dl_windows *windows;
-    uint32_t mask;        /* of the windows that count */
+    int window[DL_WINDOWS_MAX]; /* those that count, the shortest first */
+    int window_count;
     bool all;             /* every window does */
     int64_t oldest_s;     /* first second that one of them still holds */
+    int64_t step_s;
+    size_t nodes;         /* that the steps so far will come to */
     uint32_t cell_number; /* of the last tally */
     bool is_resolved;     /* these are its cell's subjects */
     struct dl_resolved resolved;
+    uint32_t cell;        /* the same, noted for the steps; NO_CELL: not yet */
+    bool is_open;         /* the sum is of this step of the cell */
+    int64_t step;
 };
 
 void dl_fanout_init(struct dl_fanout *fanout)
 {
     *fanout = (struct dl_fanout){.oldest_s = INT64_MAX};
-    fanout->seed = dl_hash_seed(fanout);
 }
 
-static void free_scratch(struct dl_fanout *fanout)
+/* Every list and the size of its items. */
+static size_t lists_of(struct dl_fanout *fanout, struct dl_fanout_list *lists[LISTS], size_t sizes[LISTS])
 {
-    free(fanout->nodes);
-    free(fanout->deltas);
-    free(fanout->packed);
-    free(fanout->seconds);
-    dl_table_deinit(&fanout->table);
-    fanout->nodes = NULL;
-    fanout->deltas = NULL;
-    fanout->packed = NULL;
-    fanout->seconds = NULL;
-    fanout->node_capacity = fanout->delta_capacity = fanout->packed_capacity = 0;
-    fanout->second_capacity = 0;
+    size_t count = 0;
+#define LIST(name, size) (lists[count] = &fanout->name, sizes[count++] = (size))
+    LIST(steps, sizeof(struct dl_fanout_step));
+    LIST(sorted, sizeof(struct dl_fanout_step));
+    LIST(cells, sizeof(struct dl_fanout_cell));
+    LIST(subjects, sizeof(uint32_t));
+    LIST(nodes, sizeof(struct dl_fanout_node));
+    LIST(parts, sizeof(struct dl_fanout_part));
+    LIST(panes, sizeof(struct dl_fanout_part));
+    LIST(packed, 1);
+#undef LIST
+    DL_ASSERT(count == LISTS);
+    return count;
 }
 
 void dl_fanout_deinit(struct dl_fanout *fanout)
 {
-    free_scratch(fanout);
-    dl_tally_deinit(&fanout->merged);
+    struct dl_fanout_list *lists[LISTS];
+    size_t sizes[LISTS];
+    for (size_t i = lists_of(fanout, lists, sizes); i > 0; i--) {
+        free(lists[i - 1]->items);
+        *lists[i - 1] = (struct dl_fanout_list){.items = NULL};
+    }
 }
 
 int64_t dl_fanout_bytes(const struct dl_fanout *fanout)
 {
-    return dl_block_bytes(fanout->node_capacity * sizeof *fanout->nodes)
-        + dl_block_bytes(fanout->delta_capacity * sizeof *fanout->deltas) + dl_block_bytes(fanout->packed_capacity)
-        + dl_block_bytes(fanout->second_capacity * sizeof *fanout->seconds)
-        + dl_block_bytes(dl_table_bytes(&fanout->table)) + dl_block_bytes(fanout->merged.capacity);
+    struct dl_fanout_list *lists[LISTS];
+    size_t sizes[LISTS];
+    int64_t bytes = 0;
+    for (size_t i = lists_of((struct dl_fanout *)(uintptr_t)fanout, lists, sizes); i > 0; i--)
+        bytes += dl_block_bytes(lists[i - 1]->capacity * sizes[i - 1]);
+    return bytes;
 }
 
-/* Makes room for `count` items in all. */
-static enum dl_status reserve(void **array, size_t count, size_t *capacity, size_t item)
+/* Makes room for `more` items. */
+static enum dl_status reserve(struct dl_fanout_list *list, size_t more, size_t size)
 {
-    if (count <= *capacity)
+    if (list->count + more <= list->capacity)
         return DL_OK;
-    size_t larger = *capacity == 0 ? 1024 : *capacity * 2;
-    if (larger < count)
-        larger = count;
-    void *memory = realloc(*array, larger * item);
-    if (memory == NULL)
+    size_t larger = list->capacity == 0 ? 1024 : list->capacity * 2;
+    if (larger < list->count + more)
+        larger = list->count + more;
+    void *items = realloc(list->items, larger * size);
+    if (items == NULL)
         return DL_MEMORY;
-    *array = memory;
-    *capacity = larger;
+    list->items = items;
+    list->capacity = larger;
     return DL_OK;
 }
 
-/* From tallies to deltas */
+/* Packed tallies */
 
-static unsigned char *put_varint(unsigned char *at, uint64_t number)
+/* Packs the sum, which is 0 again afterwards. */
+static enum dl_status pack_sum(struct dl_fanout *fanout, uint32_t *place)
 {
-    for (; number >= 0x80; number >>= 7)
-        *at++ = (unsigned char)(number | 0x80);
-    *at++ = (unsigned char)number;
-    return at;
-}
-
-/* Room for one more packed tally: behind its length, at most this large. */
-static enum dl_status reserve_packed(struct dl_fanout *fanout)
-{
-    void *packed = fanout->packed;
-    enum dl_status status = reserve(&packed, fanout->packed_bytes + sizeof(uint16_t) + TALLY_PACKED_MAX,
-                                    &fanout->packed_capacity, 1);
-    fanout->packed = packed;
-    return status;
-}
-
-static uint32_t end_packed(struct dl_fanout *fanout, size_t bytes)
-{
-    uint32_t place = (uint32_t)fanout->packed_bytes;
-    uint16_t length = (uint16_t)bytes;
-    memcpy(fanout->packed + place, &length, sizeof length);
-    fanout->packed_bytes += sizeof length + bytes;
-    return place;
-}
-
-/* Packs as tally.h draws it, straight from the list of counters. */
-static enum dl_status pack(struct dl_fanout *fanout, const struct dl_batch_tally *tally, uint32_t *place)
-{
-    enum dl_status status = reserve_packed(fanout);
+    struct dl_fanout_list *packed = &fanout->packed;
+    uint16_t bytes;
+    enum dl_status status = reserve(packed, sizeof bytes + DL_PACKED_BYTES_MAX, 1);
     if (status != DL_OK)
         return status;
-    unsigned char *start = fanout->packed + fanout->packed_bytes + sizeof(uint16_t);
-    unsigned char *at = start;
-    int previous = -1;
-    for (size_t i = 0; i < tally->count; i++) {
-        int64_t value = tally->values[i];
-        at = put_varint(at, (uint64_t)(tally->counters[i] - previous - 1));
-        at = put_varint(at, value < 0 ? ~((uint64_t)value << 1) : (uint64_t)value << 1);
-        previous = tally->counters[i];
-    }
-    *place = end_packed(fanout, (size_t)(at - start));
+    unsigned char *at = (unsigned char *)packed->items + packed->count;
+    bytes = (uint16_t)dl_sum_take(&fanout->sum, at + sizeof bytes);
+    memcpy(at, &bytes, sizeof bytes);
+    *place = (uint32_t)packed->count;
+    packed->count += sizeof bytes + bytes;
     return DL_OK;
 }
 
 /* A borrowed look at a packed tally. */
 static struct dl_tally packed_at(const struct dl_fanout *fanout, uint32_t place)
 {
+    unsigned char *at = (unsigned char *)fanout->packed.items + place;
     uint16_t bytes;
-    memcpy(&bytes, fanout->packed + place, sizeof bytes);
-    return (struct dl_tally){.data = bytes == 0 ? NULL : fanout->packed + place + sizeof bytes, .bytes = bytes,
-                             .capacity = bytes};
+    memcpy(&bytes, at, sizeof bytes);
+    return (struct dl_tally){.data = bytes == 0 ? NULL : at + sizeof bytes, .bytes = bytes, .capacity = bytes};
 }
-
-/* The delta of a subject and a second, made if it is not there. */
-static enum dl_status find_delta(struct apply *apply, uint32_t id, int64_t second, uint32_t *delta)
-{
-    struct dl_fanout *fanout = apply->fanout;
-    struct dl_subject *subject = apply->windows->registry.subjects[id];
-    if (subject->delta != DL_NO_DELTA && fanout->deltas[subject->delta].second == second) {
-        *delta = subject->delta; /* most often: a second has many cells of a subject */
-        return DL_OK;
-    }
-    const int64_t key[2] = {id, second};
-    uint64_t hash = dl_hash(key, sizeof key, fanout->seed);
-    struct dl_table_cursor cursor = dl_table_look(&fanout->table, hash);
-    while ((*delta = dl_table_next(&fanout->table, &cursor)) != DL_TABLE_NONE)
-        if (fanout->deltas[*delta].subject == id && fanout->deltas[*delta].second == second)
-            return DL_OK;
-    void *deltas = fanout->deltas;
-    enum dl_status status = reserve(&deltas, fanout->delta_count + 1, &fanout->delta_capacity, sizeof *fanout->deltas);
-    fanout->deltas = deltas;
-    if (status == DL_OK)
-        status = dl_table_reserve(&fanout->table, 1);
-    if (status != DL_OK)
-        return status;
-    *delta = (uint32_t)fanout->delta_count++;
-    fanout->deltas[*delta] =
-        (struct dl_fanout_delta){.second = second, .subject = id, .node = NO_NODE, .next = subject->delta};
-    subject->delta = *delta;
-    dl_table_put(&fanout->table, hash, *delta);
-    return DL_OK;
-}
-
-static enum dl_status add_node(struct apply *apply, uint32_t subject, int64_t second, uint32_t tally)
-{
-    struct dl_fanout *fanout = apply->fanout;
-    uint32_t delta;
-    enum dl_status status = find_delta(apply, subject, second, &delta);
-    if (status != DL_OK)
-        return status;
-    void *nodes = fanout->nodes;
-    status = reserve(&nodes, fanout->node_count + 1, &fanout->node_capacity, sizeof *fanout->nodes);
-    fanout->nodes = nodes;
-    if (status != DL_OK)
-        return status;
-    fanout->nodes[fanout->node_count] = (struct dl_fanout_node){.tally = tally, .next = fanout->deltas[delta].node};
-    fanout->deltas[delta].node = (uint32_t)fanout->node_count++;
-    return DL_OK;
-}
-
-/* From deltas to windows */
 
 static void sum_packed(struct dl_fanout *fanout, uint32_t place)
 {
     const struct dl_tally tally = packed_at(fanout, place);
-    dl_tally_unpack(&tally, &fanout->sum, 1);
+    dl_sum_add_packed(&fanout->sum, tally.data, tally.bytes);
 }
 
-/* Packs the sum, which is 0 again afterwards. */
-static enum dl_status pack_sum(struct dl_fanout *fanout, uint32_t *place)
+/* From tallies to steps */
+
+/* Notes the cell's subjects for its steps. */
+static enum dl_status note_cell(struct apply *apply)
 {
-    enum dl_status status = reserve_packed(fanout);
+    struct dl_fanout *fanout = apply->fanout;
+    const struct dl_resolved *resolved = &apply->resolved;
+    uint32_t first = (uint32_t)fanout->subjects.count;
+    enum dl_status status = reserve(&fanout->cells, 1, sizeof(struct dl_fanout_cell));
     if (status == DL_OK)
-        status = dl_tally_pack(&fanout->merged, &fanout->sum);
+        status = reserve(&fanout->subjects, resolved->subjects, sizeof resolved->subject[0]);
     if (status != DL_OK)
         return status;
-    dl_tally_unpack(&fanout->merged, &fanout->sum, -1);
-    if (!dl_tally_empty(&fanout->merged))
-        memcpy(fanout->packed + fanout->packed_bytes + sizeof(uint16_t), fanout->merged.data, fanout->merged.bytes);
-    *place = end_packed(fanout, fanout->merged.bytes);
+    memcpy((uint32_t *)fanout->subjects.items + first, resolved->subject, resolved->subjects * sizeof resolved->subject[0]);
+    fanout->subjects.count += resolved->subjects;
+    apply->cell = (uint32_t)fanout->cells.count++;
+    ((struct dl_fanout_cell *)fanout->cells.items)[apply->cell] =
+        (struct dl_fanout_cell){.first = first, .count = (uint32_t)resolved->subjects};
     return DL_OK;
 }
 
-static int by_second(const void *a, const void *b)
+static enum dl_status close_step(struct apply *apply)
 {
-    int64_t left = ((const struct dl_fanout_second *)a)->second;
-    int64_t right = ((const struct dl_fanout_second *)b)->second;
-    return (left > right) - (left < right);
-}
-
-/* Lists the seconds of a subject in ascending order, each with one tally, and
- * ends its chain of deltas. */
-static enum dl_status list_seconds(struct dl_fanout *fanout, struct dl_subject *subject)
-{
-    fanout->second_count = 0;
-    for (uint32_t at = subject->delta; at != DL_NO_DELTA; at = fanout->deltas[at].next) {
-        void *seconds = fanout->seconds;
-        enum dl_status status = reserve(&seconds, fanout->second_count + 1, &fanout->second_capacity,
-                                        sizeof *fanout->seconds);
-        fanout->seconds = seconds;
-        if (status != DL_OK)
-            return status;
-        uint32_t node = fanout->deltas[at].node;
-        uint32_t place = fanout->nodes[node].tally;
-        if (fanout->nodes[node].next != NO_NODE) {
-            for (; node != NO_NODE; node = fanout->nodes[node].next)
-                sum_packed(fanout, fanout->nodes[node].tally);
-            status = pack_sum(fanout, &place);
-            if (status != DL_OK)
-                return status;
-        }
-        fanout->seconds[fanout->second_count++] =
-            (struct dl_fanout_second){.second = fanout->deltas[at].second, .tally = place};
-    }
-    subject->delta = DL_NO_DELTA;
-    if (fanout->second_count > 1)
-        qsort(fanout->seconds, fanout->second_count, sizeof *fanout->seconds, by_second);
+    struct dl_fanout *fanout = apply->fanout;
+    if (!apply->is_open)
+        return DL_OK;
+    apply->is_open = false;
+    enum dl_status status = apply->cell == NO_CELL ? note_cell(apply) : DL_OK;
+    if (status == DL_OK)
+        status = reserve(&fanout->steps, 1, sizeof(struct dl_fanout_step));
+    uint32_t place;
+    if (status == DL_OK)
+        status = pack_sum(fanout, &place);
+    if (status != DL_OK)
+        return status;
+    ((struct dl_fanout_step *)fanout->steps.items)[fanout->steps.count++] =
+        (struct dl_fanout_step){.step = apply->step, .tally = place, .cell = apply->cell};
+    apply->nodes += apply->resolved.subjects;
     return DL_OK;
 }
 
-/* The tally of the seconds from `first` to before `end`; all of them together
- * are asked for by most windows and merged once. */
-static enum dl_status merge_seconds(struct dl_fanout *fanout, size_t first, size_t end, uint32_t *place)
+/* From steps to subjects */
+
+/* Sorts steps by time. Within a cell they mostly are already, and they lie close
+ * together: as many passes as the bytes by which they differ. */
+static enum dl_status sort_steps(struct dl_fanout *fanout)
 {
-    bool all = first == 0 && end == fanout->second_count;
-    if (end - first == 1) {
-        *place = fanout->seconds[first].tally;
-        return DL_OK;
+    size_t count = fanout->steps.count;
+    const struct dl_fanout_step *steps = fanout->steps.items;
+    int64_t first = INT64_MAX, last = INT64_MIN;
+    for (size_t i = 0; i < count; i++) {
+        first = steps[i].step < first ? steps[i].step : first;
+        last = steps[i].step > last ? steps[i].step : last;
     }
-    if (all && fanout->all_merged) {
-        *place = fanout->all;
-        return DL_OK;
-    }
-    for (size_t i = first; i < end; i++)
-        sum_packed(fanout, fanout->seconds[i].tally);
-    enum dl_status status = pack_sum(fanout, place);
-    if (all && status == DL_OK) {
-        fanout->all_merged = true;
-        fanout->all = *place;
+    enum dl_status status = reserve(&fanout->sorted, count, sizeof *steps);
+    for (int shift = 0; status == DL_OK && count > 0 && (uint64_t)(last - first) >> shift != 0; shift += DIGIT_BITS) {
+        struct dl_fanout_step *from = fanout->steps.items;
+        struct dl_fanout_step *to = fanout->sorted.items;
+        size_t place[(1 << DIGIT_BITS) + 1] = {0};
+        for (size_t i = 0; i < count; i++)
+            place[((uint64_t)(from[i].step - first) >> shift & ((1 << DIGIT_BITS) - 1)) + 1]++;
+        for (size_t digit = 1; digit <= 1 << DIGIT_BITS; digit++)
+            place[digit] += place[digit - 1];
+        for (size_t i = 0; i < count; i++)
+            to[place[(uint64_t)(from[i].step - first) >> shift & ((1 << DIGIT_BITS) - 1)]++] = from[i];
+        struct dl_fanout_list other = fanout->sorted;
+        other.count = count;
+        fanout->sorted = fanout->steps;
+        fanout->sorted.count = 0;
+        fanout->steps = other;
     }
     return status;
 }
 
-/* Adds the listed seconds to one window of the subject: each pane that they lie
- * in is touched once, the total once. */
+/* Gives every subject its steps. */
+static enum dl_status chain_nodes(struct apply *apply)
+{
+    struct dl_fanout *fanout = apply->fanout;
+    const struct dl_fanout_step *steps = fanout->steps.items;
+    enum dl_status status = reserve(&fanout->nodes, apply->nodes, sizeof(struct dl_fanout_node));
+    if (status != DL_OK)
+        return status;
+    struct dl_fanout_node *nodes = fanout->nodes.items;
+    for (size_t i = fanout->steps.count; i > 0; i--) { /* the last one first: a chain grows at its head */
+        struct dl_fanout_cell cell = ((struct dl_fanout_cell *)fanout->cells.items)[steps[i - 1].cell];
+        const uint32_t *subject = (uint32_t *)fanout->subjects.items + cell.first;
+        for (uint32_t j = 0; j < cell.count; j++) {
+            uint32_t *first = &apply->windows->registry.subjects[subject[j]]->node;
+            nodes[fanout->nodes.count] = (struct dl_fanout_node){.step = (uint32_t)(i - 1), .next = *first};
+            *first = (uint32_t)fanout->nodes.count++;
+        }
+    }
+    return DL_OK;
+}
+
+/* From subjects to windows */
+
+/* Lists a subject's steps, each with one tally, and ends its chain. */
+static enum dl_status list_parts(struct apply *apply, struct dl_subject *subject)
+{
+    struct dl_fanout *fanout = apply->fanout;
+    const struct dl_fanout_node *nodes = fanout->nodes.items;
+    const struct dl_fanout_step *steps = fanout->steps.items;
+    fanout->parts.count = 0;
+    for (uint32_t node = subject->node; node != DL_NO_NODE;) {
+        const struct dl_fanout_step *step = &steps[nodes[node].step];
+        uint32_t place = step->tally;
+        enum dl_status status = reserve(&fanout->parts, 1, sizeof(struct dl_fanout_part));
+        uint32_t next = nodes[node].next;
+        if (next != DL_NO_NODE && steps[nodes[next].step].step == step->step && status == DL_OK) {
+            sum_packed(fanout, place);
+            for (; next != DL_NO_NODE && steps[nodes[next].step].step == step->step; next = nodes[next].next)
+                sum_packed(fanout, steps[nodes[next].step].tally);
+            status = pack_sum(fanout, &place);
+        }
+        if (status != DL_OK)
+            return status;
+        ((struct dl_fanout_part *)fanout->parts.items)[fanout->parts.count++] =
+            (struct dl_fanout_part){.start_s = step->step * apply->step_s, .tally = place};
+        node = next;
+    }
+    subject->node = DL_NO_NODE;
+    return DL_OK;
+}
+
+/* The tally of the parts from `first` to before `end`. */
+static enum dl_status merge_parts(struct dl_fanout *fanout, const struct dl_fanout_part *parts, size_t first, size_t end,
+                                  uint32_t *place)
+{
+    if (end - first == 1) {
+        *place = parts[first].tally;
+        return DL_OK;
+    }
+    for (size_t i = first; i < end; i++)
+        sum_packed(fanout, parts[i].tally);
+    return pack_sum(fanout, place);
+}
+
+/* Adds to the total of a window what lies in its panes from `first` to before
+ * `end`; all of them together are asked for by most windows and merged once. */
+static enum dl_status add_to_total(struct apply *apply, uint32_t subject, int w, size_t first, size_t end)
+{
+    struct dl_fanout *fanout = apply->fanout;
+    if (first == end)
+        return DL_OK;
+    bool all = first == 0 && end == fanout->panes.count;
+    uint32_t place = fanout->all;
+    if (!all || !fanout->all_merged) {
+        enum dl_status status = merge_parts(fanout, fanout->panes.items, first, end, &place);
+        if (status != DL_OK)
+            return status;
+    }
+    if (all) {
+        fanout->all_merged = true;
+        fanout->all = place;
+    }
+    const struct dl_tally tally = packed_at(fanout, place);
+    return dl_windows_add_total(apply->windows, subject, w, &tally);
+}
+
+/* Adds the listed parts, which become those of whole panes, to a window of the
+ * subject: each pane that they lie in is touched once, the total once. */
 static enum dl_status add_to_window(struct apply *apply, uint32_t subject, int w)
 {
     struct dl_fanout *fanout = apply->fanout;
     const struct dl_window *window = &apply->windows->window[w];
-    size_t total_first = 0; /* seconds that lie in the total */
+    struct dl_fanout_part *panes = fanout->panes.items;
+    size_t count = 0;
+    size_t total_first = 0; /* parts that lie in the total */
     size_t total_end = 0;
-    for (size_t first = 0, end; first < fanout->second_count; first = end) {
-        int64_t index = dl_floor_div(fanout->seconds[first].second, window->pane_s);
+    for (size_t first = 0, end; first < fanout->panes.count; first = end) {
+        int64_t index = dl_floor_div(panes[first].start_s, window->pane_s);
         int64_t next_s = (index + 1) * window->pane_s;
-        for (end = first + 1; end < fanout->second_count && fanout->seconds[end].second < next_s;)
+        for (end = first + 1; end < fanout->panes.count && panes[end].start_s < next_s;)
             end++;
+        uint32_t place;
+        enum dl_status status = merge_parts(fanout, panes, first, end, &place);
+        if (status != DL_OK)
+            return status;
+        panes[count++] = (struct dl_fanout_part){.start_s = index * window->pane_s, .tally = place};
         if (index <= window->newest - DL_PANES) {
-            total_first = total_end = end;
+            total_first = total_end = count;
             continue;
         }
         if (index <= window->newest)
-            total_end = end;
-        uint32_t place;
-        enum dl_status status = merge_seconds(fanout, first, end, &place);
-        if (status != DL_OK)
-            return status;
+            total_end = count;
         const struct dl_tally tally = packed_at(fanout, place);
         status = dl_windows_add_pane(apply->windows, subject, w, index, &tally);
         if (status != DL_OK)
             return status;
     }
-    if (total_end == total_first)
-        return DL_OK;
-    uint32_t place;
-    enum dl_status status = merge_seconds(fanout, total_first, total_end, &place);
-    if (status != DL_OK)
-        return status;
-    const struct dl_tally tally = packed_at(fanout, place);
-    return dl_windows_add_total(apply->windows, subject, w, &tally);
+    fanout->panes.count = count;
+    return add_to_total(apply, subject, w, total_first, total_end);
 }
 
 static enum dl_status add_to_windows(struct apply *apply, uint32_t subject)
 {
     struct dl_fanout *fanout = apply->fanout;
-    size_t packed_bytes = fanout->packed_bytes;
+    size_t packed = fanout->packed.count;
     fanout->all_merged = false;
-    enum dl_status status = list_seconds(fanout, apply->windows->registry.subjects[subject]);
-    for (int w = 0; w < apply->windows->count && status == DL_OK; w++)
-        if (apply->mask >> w & 1)
-            status = add_to_window(apply, subject, w);
-    fanout->packed_bytes = packed_bytes;
+    enum dl_status status = list_parts(apply, apply->windows->registry.subjects[subject]);
+    fanout->panes.count = 0;
+    if (status == DL_OK)
+        status = reserve(&fanout->panes, fanout->parts.count, sizeof(struct dl_fanout_part));
+    int64_t pane_s = 0; /* that the list has now */
+    for (int i = 0; i < apply->window_count && status == DL_OK; i++) {
+        const struct dl_window *window = &apply->windows->window[apply->window[i]];
+        /* Panes of the window before are parts of this one's, unless a boundary cuts them. */
+        if (pane_s == 0 || window->pane_s % pane_s != 0) {
+            memcpy(fanout->panes.items, fanout->parts.items, fanout->parts.count * sizeof(struct dl_fanout_part));
+            fanout->panes.count = fanout->parts.count;
+        }
+        pane_s = window->pane_s;
+        status = add_to_window(apply, subject, apply->window[i]);
+    }
+    fanout->packed.count = packed;
+    return status;
+}
+
+/* Adds all subjects of a step, each with all of its steps, unless an earlier one brought it. */
+static enum dl_status add_step(struct apply *apply, const struct dl_fanout_step *step)
+{
+    struct dl_fanout *fanout = apply->fanout;
+    struct dl_fanout_cell cell = ((struct dl_fanout_cell *)fanout->cells.items)[step->cell];
+    enum dl_status status = DL_OK;
+    for (uint32_t i = 0; i < cell.count && status == DL_OK; i++) {
+        uint32_t subject = ((uint32_t *)fanout->subjects.items)[cell.first + i];
+        if (apply->windows->registry.subjects[subject]->node != DL_NO_NODE)
+            status = add_to_windows(apply, subject);
+    }
     return status;
 }
 
 static enum dl_status flush(struct apply *apply)
 {
     struct dl_fanout *fanout = apply->fanout;
-    enum dl_status status = DL_OK;
-    for (size_t i = 0; i < fanout->delta_count && status == DL_OK; i++) {
-        uint32_t subject = fanout->deltas[i].subject;
-        if (apply->windows->registry.subjects[subject]->delta != DL_NO_DELTA) /* else done, with an earlier one */
-            status = add_to_windows(apply, subject);
-    }
-    fanout->node_count = fanout->delta_count = fanout->packed_bytes = 0;
-    dl_table_clear(&fanout->table);
+    enum dl_status status = close_step(apply);
+    if (status == DL_OK)
+        status = sort_steps(fanout);
+    if (status == DL_OK)
+        status = chain_nodes(apply);
+    for (size_t i = 0; i < fanout->steps.count && status == DL_OK; i++)
+        status = add_step(apply, (struct dl_fanout_step *)fanout->steps.items + i);
+    fanout->steps.count = fanout->cells.count = fanout->subjects.count = fanout->nodes.count = fanout->packed.count = 0;
+    apply->cell = NO_CELL;
+    apply->nodes = 0;
     return status;
 }
 
@@ -336,12 +379,33 @@ static void count_over(struct dl_fanout *fanout, const struct dl_resolved *resol
     fanout->over_subjects += resolved->over_subjects;
 }
 
+/* The cell of what comes next: its subjects, and the sum of its step. */
+static enum dl_status enter_step(struct apply *apply, const struct dl_cell *cell, int64_t step)
+{
+    if (apply->is_open && apply->step == step)
+        return DL_OK;
+    enum dl_status status = close_step(apply);
+    if (status == DL_OK && apply->nodes >= SLICE_NODES)
+        status = flush(apply);
+    if (status == DL_OK && !apply->is_resolved)
+        status = dl_resolve(&apply->windows->registry, cell, &apply->resolved);
+    apply->is_resolved = apply->is_open = status == DL_OK;
+    apply->step = step;
+    return status;
+}
+
 static enum dl_status on_tally(void *context, const struct dl_batch_tally *tally)
 {
     struct apply *apply = context;
     struct dl_fanout *fanout = apply->fanout;
     /* A number that comes again later is another cell: this has to see every tally. */
-    apply->is_resolved = apply->is_resolved && tally->cell_number == apply->cell_number;
+    if (apply->is_resolved && tally->cell_number != apply->cell_number) {
+        enum dl_status status = close_step(apply);
+        if (status != DL_OK)
+            return status;
+        apply->is_resolved = false;
+        apply->cell = NO_CELL;
+    }
     apply->cell_number = tally->cell_number;
     /* An event with Kano answers is late once, not once more per feature; and what
      * comes again for some windows was late before, if it was. */
@@ -354,34 +418,56 @@ static enum dl_status on_tally(void *context, const struct dl_batch_tally *tally
         fanout->ahead += events;
         return DL_OK;
     }
-    enum dl_status status = DL_OK;
-    if (!apply->is_resolved)
-        status = dl_resolve(&apply->windows->registry, tally->cell, &apply->resolved);
+    enum dl_status status = enter_step(apply, tally->cell, dl_floor_div(tally->second, apply->step_s));
     if (status != DL_OK)
         return status;
-    apply->is_resolved = true;
     count_over(fanout, &apply->resolved);
     if (tally->second < fanout->oldest_s)
         fanout->oldest_s = tally->second;
-    uint32_t packed;
-    status = pack(fanout, tally, &packed);
-    for (size_t i = 0; i < apply->resolved.subjects && status == DL_OK; i++)
-        status = add_node(apply, apply->resolved.subject[i], tally->second, packed);
-    if (status == DL_OK && fanout->node_count >= SLICE_NODES)
-        status = flush(apply);
-    return status;
+    for (size_t i = 0; i < tally->count; i++)
+        dl_sum_add(&fanout->sum, tally->counters[i], tally->values[i]);
+    return DL_OK;
+}
+
+static int64_t common_divisor(int64_t a, int64_t b)
+{
+    while (b != 0) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+static void choose_windows(struct apply *apply, uint32_t mask)
+{
+    const struct dl_windows *windows = apply->windows;
+    apply->all = true;
+    for (int w = 0; w < windows->count; w++) {
+        if ((mask >> w & 1) == 0) {
+            apply->all = false;
+            continue;
+        }
+        int64_t pane_s = windows->window[w].pane_s;
+        int place = apply->window_count++;
+        for (; place > 0 && windows->window[apply->window[place - 1]].pane_s > pane_s; place--)
+            apply->window[place] = apply->window[place - 1];
+        apply->window[place] = w;
+        apply->step_s = common_divisor(apply->step_s, pane_s);
+    }
 }
 
 enum dl_status dl_fanout_apply(struct dl_fanout *fanout, struct dl_windows *windows, dl_engine_each *each,
                                const void *tallies, uint32_t mask)
 {
-    const uint32_t every = (UINT32_C(1) << windows->count) - 1;
-    struct apply apply = {.fanout = fanout, .windows = windows, .mask = mask & every, .all = (mask & every) == every,
-                          .oldest_s = dl_windows_oldest_s(windows, mask)};
+    struct apply apply = {.fanout = fanout, .windows = windows, .oldest_s = dl_windows_oldest_s(windows, mask), .cell = NO_CELL};
+    choose_windows(&apply, mask);
+    if (apply.window_count == 0)
+        return DL_OK;
     enum dl_status status = each(tallies, on_tally, &apply);
     if (status == DL_OK)
         status = flush(&apply);
     if (dl_fanout_bytes(fanout) > KEEP_BYTES)
-        free_scratch(fanout);
+        dl_fanout_deinit(fanout);
     return status;
 }

@@ -5,14 +5,13 @@
 #include <delight/event.h>
 
 struct dl_increment {
-    uint16_t group; /* never DL_GROUP_EVENTS: every event adds 1 to its one counter */
-    uint16_t place; /* within the group */
-    int64_t value;  /* of an add; a retraction subtracts it */
+    uint16_t counter;
+    int64_t value; /* of an add; a retraction subtracts it */
 };
 
 enum { DL_INCREMENTS_MAX = 48 };
 
 /* Fills out, which has room for DL_INCREMENTS_MAX, for the place cell of the
- * event and returns how many there are; those of a group stand together. The event is valid (asserted). */
+ * event and returns how many there are; DL_COUNT_EVENTS is among them. The event is valid (asserted). */
 size_t dl_increments(const struct dl_event *event, int64_t service_level_threshold_ms, int64_t short_abandon_ms,
                      struct dl_increment *out);

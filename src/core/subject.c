@@ -242,7 +242,7 @@ static enum dl_status add_subject(struct dl_registry *registry, const struct dl_
     if (subject == NULL)
         return DL_MEMORY;
     subject->key = *key;
-    subject->delta = DL_NO_DELTA;
+    subject->node = DL_NO_NODE;
     subject->name = (char *)&subject->views[registry->windows];
     subject->name_bytes = (uint16_t)text.bytes;
     subject->segment_at = (uint16_t)segment_at;

@@ -21,17 +21,17 @@ enum {
 enum { DL_SUBJECT_IDS_MAX = 1 << 27 };
 #define DL_NO_NAME UINT32_MAX
 #define DL_NO_SUBJECT UINT32_MAX
-#define DL_NO_DELTA UINT32_MAX
+#define DL_NO_NODE UINT32_MAX
 
 /* There are more of these than of anything else. The low half of the index is
  * enough: all panes of a window lie close to T's own (dl_windows_index). */
 struct dl_pane {
     uint32_t index; /* floor(time / pane length), modulo 2^32 */
+    uint16_t bytes; /* of its tally, packed, in the view's block */
     bool changed;   /* since it was last taken (dl_engine_take_changes) */
     bool taken;     /* whoever took it believes that it is there */
-    struct dl_tally tally;
 };
-static_assert(sizeof(struct dl_pane) == 24, "a pane is small");
+static_assert(sizeof(struct dl_pane) == 8, "a pane is small");
 
 /* Queues of views. */
 enum dl_queue { DL_QUEUE_DIRTY, DL_QUEUE_CHANGED, DL_QUEUES };
@@ -41,6 +41,8 @@ struct dl_view {
     struct dl_tally total;     /* sum of the panes up to T's own */
     struct dl_tally published;
     struct dl_pane *panes;     /* ascending; those ahead of T are not in the total yet */
+    unsigned char *packed;     /* their tallies, one behind the other */
+    uint32_t packed_bytes, packed_capacity;
     uint16_t pane_count, pane_capacity;
     bool queued[DL_QUEUES];
     uint32_t next[DL_QUEUES];  /* reference of a view: subject * windows + window */
@@ -62,7 +64,7 @@ struct dl_subject {
     uint32_t waiting;   /* its views in queues, its gone panes that are to be taken */
     uint32_t published; /* views */
     uint32_t next_gone; /* in the list of those that look free */
-    uint32_t delta;     /* while a batch is applied: its newest delta there */
+    uint32_t node;      /* while a batch is applied: its first one there */
     bool gone;
     uint16_t name_bytes, segment_at;
     char *name; /* behind the views, in the same block */

@@ -1,103 +1,12 @@
 #include <delight/tally.h>
 
+#include "packed.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    STEP_BYTES_MAX = 2,   /* varint of an id step */
-    VALUE_BYTES_MAX = 10, /* varint of 64 bits */
-    PACKED_BYTES_MAX = DL_COUNTERS * (STEP_BYTES_MAX + VALUE_BYTES_MAX)
-};
-static_assert(DL_COUNTERS <= 1 << (7 * STEP_BYTES_MAX), "every id step fits its varint");
-
-/* The zigzag of a small number of either sign is a small number. */
-static uint64_t zigzag(int64_t value)
-{
-    return value < 0 ? ~((uint64_t)value << 1) : (uint64_t)value << 1;
-}
-
-static int64_t unzigzag(uint64_t code)
-{
-    return (int64_t)(code >> 1) ^ -(int64_t)(code & 1);
-}
-
-/* Modulo 2^64: a sum that hostile durations drive beyond int64 reads as nonsense, and is exact again once they have
- * been subtracted. Input must not be able to stop the process. */
-static int64_t plus(int64_t a, int64_t b, int sign)
-{
-    uint64_t sum = sign > 0 ? (uint64_t)a + (uint64_t)b : (uint64_t)a - (uint64_t)b;
-    return (int64_t)sum;
-}
-
-/* Walks the counters of a packed tally. Past the last one, counter is
- * DL_COUNTERS, so that a merge needs no other end. */
-struct reader {
-    const unsigned char *at;
-    const unsigned char *end;
-    int counter;
-    int64_t value;
-};
-
-static uint64_t read_varint(struct reader *reader)
-{
-    uint64_t number = 0;
-    for (int shift = 0;; shift += 7) {
-        DL_ASSERT(reader->at < reader->end && shift < 64);
-        unsigned char byte = *reader->at++;
-        number |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80)
-            return number;
-    }
-}
-
-static void reader_next(struct reader *reader)
-{
-    if (reader->at == reader->end) {
-        reader->counter = DL_COUNTERS;
-        reader->value = 0;
-        return;
-    }
-    uint64_t step = read_varint(reader);
-    DL_ASSERT(step < (uint64_t)(DL_COUNTERS - 1 - reader->counter));
-    reader->counter += (int)step + 1;
-    reader->value = unzigzag(read_varint(reader));
-}
-
-static struct reader reader_of(const struct dl_tally *tally)
-{
-    struct reader reader = {.counter = -1};
-    if (tally->bytes > 0) {
-        reader.at = tally->data;
-        reader.end = tally->data + tally->bytes;
-    }
-    reader_next(&reader);
-    return reader;
-}
-
-/* Packs counters, in ascending order, into scratch memory. */
-struct writer {
-    unsigned char *at;
-    int counter; /* the last one written */
-};
-
-static void write_varint(struct writer *writer, uint64_t number)
-{
-    while (number >= 0x80) {
-        *writer->at++ = (unsigned char)(number | 0x80);
-        number >>= 7;
-    }
-    *writer->at++ = (unsigned char)number;
-}
-
-static void write_counter(struct writer *writer, int counter, int64_t value)
-{
-    if (value == 0)
-        return;
-    write_varint(writer, (uint64_t)(counter - writer->counter - 1));
-    write_varint(writer, zigzag(value));
-    writer->counter = counter;
-}
+static_assert(DL_COUNTERS <= 1 << (7 * DL_PACKED_STEP_MAX), "every id step fits its varint");
 
 /* Sizes that malloc hands out anyway (24, 40, 56 … on 64 bits), so that a tally
  * that grows by a byte or two stays where it is and none pays for slack. */
@@ -148,24 +57,8 @@ enum dl_status dl_tally_add(struct dl_tally *tally, const struct dl_tally *other
         return DL_OK;
     if (tally->bytes == 0 && sign > 0)
         return keep(tally, other->data, other->bytes);
-    unsigned char packed[PACKED_BYTES_MAX];
-    struct writer writer = {.at = packed, .counter = -1};
-    struct reader own = reader_of(tally);
-    struct reader add = reader_of(other);
-    while (own.counter < DL_COUNTERS || add.counter < DL_COUNTERS) {
-        int counter = own.counter < add.counter ? own.counter : add.counter;
-        int64_t value = 0;
-        if (own.counter == counter) {
-            value = own.value;
-            reader_next(&own);
-        }
-        if (add.counter == counter) {
-            value = plus(value, add.value, sign);
-            reader_next(&add);
-        }
-        write_counter(&writer, counter, value);
-    }
-    return keep(tally, packed, (size_t)(writer.at - packed));
+    unsigned char packed[DL_PACKED_BYTES_MAX];
+    return keep(tally, packed, dl_packed_merge(packed, tally, other, sign));
 }
 
 enum dl_status dl_tally_copy(struct dl_tally *tally, const struct dl_tally *other)
@@ -184,25 +77,28 @@ bool dl_tally_equal(const struct dl_tally *a, const struct dl_tally *b)
 void dl_tally_unpack(const struct dl_tally *tally, struct dl_counts *counts, int sign)
 {
     DL_ASSERT(sign == 1 || sign == -1);
-    for (struct reader reader = reader_of(tally); reader.counter < DL_COUNTERS; reader_next(&reader))
-        counts->count[reader.counter] = plus(counts->count[reader.counter], reader.value, sign);
+    struct dl_packed_reader reader = dl_packed_read(tally->data, tally->bytes);
+    for (; reader.counter < DL_COUNTERS; dl_packed_next(&reader))
+        counts->count[reader.counter] = dl_packed_plus(counts->count[reader.counter], reader.value, sign);
 }
 
 enum dl_status dl_tally_pack(struct dl_tally *tally, const struct dl_counts *counts)
 {
-    unsigned char packed[PACKED_BYTES_MAX];
-    struct writer writer = {.at = packed, .counter = -1};
+    unsigned char packed[DL_PACKED_BYTES_MAX];
+    unsigned char *at = packed;
+    int previous = -1;
     for (int counter = 0; counter < DL_COUNTERS; counter++)
-        write_counter(&writer, counter, counts->count[counter]);
-    return keep(tally, packed, (size_t)(writer.at - packed));
+        if (counts->count[counter] != 0)
+            at = dl_packed_put(at, &previous, counter, counts->count[counter]);
+    return keep(tally, packed, (size_t)(at - packed));
 }
 
 int64_t dl_tally_get(const struct dl_tally *tally, uint16_t counter)
 {
     DL_ASSERT(counter < DL_COUNTERS);
-    struct reader reader = reader_of(tally);
+    struct dl_packed_reader reader = dl_packed_read(tally->data, tally->bytes);
     while (reader.counter < counter)
-        reader_next(&reader);
+        dl_packed_next(&reader);
     return reader.counter == counter ? reader.value : 0;
 }
 
@@ -243,6 +139,6 @@ bool dl_tally_valid(const unsigned char *data, size_t bytes)
 
 enum dl_status dl_tally_set_packed(struct dl_tally *tally, const unsigned char *data, size_t bytes)
 {
-    DL_ASSERT(bytes <= PACKED_BYTES_MAX);
+    DL_ASSERT(bytes <= DL_PACKED_BYTES_MAX);
     return keep(tally, data, bytes);
 }

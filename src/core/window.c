@@ -31,6 +31,78 @@ static void drop_tally(struct dl_windows *windows, struct dl_tally *tally)
     dl_tally_deinit(tally);
 }
 
+/* Tallies of panes */
+
+static size_t packed_at(const struct dl_view *view, int place)
+{
+    size_t at = 0;
+    if (place >= view->pane_count / 2) { /* most often the last one */
+        at = view->packed_bytes;
+        for (int i = view->pane_count - 1; i >= place; i--)
+            at -= view->panes[i].bytes;
+    } else {
+        for (int i = 0; i < place; i++)
+            at += view->panes[i].bytes;
+    }
+    return at;
+}
+
+struct dl_tally dl_view_tally(const struct dl_view *view, int place)
+{
+    const struct dl_pane *pane = &view->panes[place];
+    return (struct dl_tally){.data = pane->bytes == 0 ? NULL : view->packed + packed_at(view, place), .bytes = pane->bytes};
+}
+
+/* Some room beyond what is needed, in sizes that malloc hands out anyway. */
+static size_t packed_capacity(size_t bytes)
+{
+    return bytes == 0 ? 0 : (bytes + bytes / 8 + 23) / 16 * 16 + 8;
+}
+
+static enum dl_status resize_packed(struct dl_windows *windows, struct dl_view *view, size_t bytes)
+{
+    size_t capacity = packed_capacity(bytes);
+    if (bytes <= view->packed_capacity && capacity >= view->packed_capacity / 2)
+        return DL_OK;
+    unsigned char *packed = NULL;
+    if (capacity == 0) {
+        free(view->packed);
+    } else {
+        packed = realloc(view->packed, capacity);
+        if (packed == NULL) /* that shrinking found no memory changes nothing */
+            return bytes <= view->packed_capacity ? DL_OK : DL_MEMORY;
+    }
+    windows->registry.bytes += dl_block_bytes(capacity) - dl_block_bytes(view->packed_capacity);
+    view->packed = packed;
+    view->packed_capacity = (uint32_t)capacity;
+    return DL_OK;
+}
+
+/* Replaces the tallies of the panes from `place` on, `count` of them, by the bytes: they are the first one's now. */
+static enum dl_status set_packed(struct dl_windows *windows, struct dl_view *view, int place, int count,
+                                 const unsigned char *data, size_t bytes)
+{
+    size_t at = packed_at(view, place);
+    size_t before = 0;
+    for (int i = place; i < place + count; i++)
+        before += view->panes[i].bytes;
+    size_t after = view->packed_bytes - before + bytes;
+    if (after > view->packed_bytes) {
+        enum dl_status status = resize_packed(windows, view, after);
+        if (status != DL_OK)
+            return status;
+    }
+    if (bytes != before && view->packed_bytes > at + before)
+        memmove(view->packed + at + bytes, view->packed + at + before, view->packed_bytes - at - before);
+    if (bytes > 0)
+        memcpy(view->packed + at, data, bytes);
+    for (int i = place; i < place + count; i++)
+        view->panes[i].bytes = 0;
+    view->panes[place].bytes = (uint16_t)bytes;
+    view->packed_bytes = (uint32_t)after;
+    return resize_packed(windows, view, after);
+}
+
 /* Queues of views */
 
 static struct dl_view *view_of(const struct dl_windows *windows, uint32_t reference)
@@ -184,8 +256,7 @@ static enum dl_status resize_panes(struct dl_windows *windows, struct dl_view *v
 }
 
 /* The pane at index, made if it is not there. */
-static enum dl_status open_pane(struct dl_windows *windows, int window, uint32_t subject, int64_t index,
-                                struct dl_pane **pane)
+static enum dl_status open_pane(struct dl_windows *windows, int window, uint32_t subject, int64_t index, uint16_t *place_of)
 {
     struct dl_subject *owner = windows->registry.subjects[subject];
     struct dl_view *view = &owner->views[window];
@@ -199,30 +270,30 @@ static enum dl_status open_pane(struct dl_windows *windows, int window, uint32_t
             status = enter_day(windows, &windows->window[window], index, subject);
         if (status != DL_OK)
             return status;
-        memmove(&view->panes[place + 1], &view->panes[place], (size_t)(view->pane_count - place) * sizeof **pane);
+        memmove(&view->panes[place + 1], &view->panes[place], (size_t)(view->pane_count - place) * sizeof *view->panes);
         view->panes[place] = (struct dl_pane){.index = (uint32_t)index};
         windows->views += view->pane_count == 0;
         view->pane_count++;
         owner->panes++;
         windows->panes++;
     }
-    *pane = &view->panes[place];
+    *place_of = place;
     return DL_OK;
 }
 
-static void close_pane(struct dl_windows *windows, uint32_t subject, struct dl_view *view, uint16_t place)
+/* Closes the first `count` panes. */
+static void close_panes(struct dl_windows *windows, uint32_t subject, struct dl_view *view, uint16_t count)
 {
     struct dl_subject *owner = windows->registry.subjects[subject];
-    drop_tally(windows, &view->panes[place].tally);
-    view->pane_count--;
-    memmove(&view->panes[place], &view->panes[place + 1], (size_t)(view->pane_count - place) * sizeof *view->panes);
-    owner->panes--;
-    windows->panes--;
+    enum dl_status status = set_packed(windows, view, 0, count, NULL, 0);
+    DL_ASSERT(status == DL_OK); /* it asks for no memory */
+    view->pane_count = (uint16_t)(view->pane_count - count);
+    memmove(view->panes, view->panes + count, view->pane_count * sizeof *view->panes);
+    owner->panes -= count;
+    windows->panes -= count;
     windows->views -= view->pane_count == 0;
     uint16_t capacity = view->pane_capacity;
-    if (view->pane_count == 0)
-        capacity = 0;
-    else if (view->pane_count <= capacity / 4)
+    while (capacity > 0 && view->pane_count <= capacity / 4)
         capacity /= 2;
     /* Only growing may fail; that shrinking found no memory changes nothing. */
     if (capacity != view->pane_capacity && resize_panes(windows, view, capacity) != DL_OK)
@@ -235,13 +306,21 @@ enum dl_status dl_windows_add_pane(struct dl_windows *windows, uint32_t subject,
 {
     const struct dl_window *window = &windows->window[w];
     DL_ASSERT(index > window->newest - DL_PANES && index <= window->newest + window->ahead);
-    struct dl_pane *pane;
-    enum dl_status status = open_pane(windows, w, subject, index, &pane);
-    if (status == DL_OK)
-        status = add_tally(windows, &pane->tally, tally, 1);
+    struct dl_view *view = &windows->registry.subjects[subject]->views[w];
+    uint16_t place;
+    enum dl_status status = open_pane(windows, w, subject, index, &place);
     if (status != DL_OK || dl_tally_empty(tally))
         return status;
-    dl_changes_note(windows, subject, w, pane);
+    if (view->panes[place].bytes == 0) {
+        status = set_packed(windows, view, place, 1, tally->data, tally->bytes);
+    } else {
+        unsigned char packed[DL_PACKED_BYTES_MAX];
+        const struct dl_tally before = dl_view_tally(view, place);
+        status = set_packed(windows, view, place, 1, packed, dl_packed_merge(packed, &before, tally, 1));
+    }
+    if (status != DL_OK)
+        return status;
+    dl_changes_note(windows, subject, w, &view->panes[place]);
     /* Here and not where the total changes: an answer that moved to another pane
      * changes the trend and leaves the total as it is. */
     if (index <= window->newest)
@@ -260,56 +339,80 @@ enum dl_status dl_windows_restore_pane(struct dl_windows *windows, uint32_t subj
     const struct dl_window *window = &windows->window[w];
     DL_ASSERT(index > window->newest - DL_PANES && index <= window->newest + window->ahead);
     struct dl_subject *owner = dl_registry_get(&windows->registry, subject);
-    if (dl_tally_empty(tally) && dl_windows_pane(windows, owner, w, index) == NULL)
+    if (dl_tally_empty(tally) && dl_windows_pane(windows, owner, w, index) < 0)
         return DL_OK;
-    struct dl_pane *pane;
-    enum dl_status status = open_pane(windows, w, subject, index, &pane);
+    struct dl_view *view = &owner->views[w];
+    uint16_t place;
+    enum dl_status status = open_pane(windows, w, subject, index, &place);
     if (status == DL_OK && index <= window->newest) {
-        struct dl_tally *total = &owner->views[w].total;
-        status = add_tally(windows, total, &pane->tally, -1);
+        const struct dl_tally before = dl_view_tally(view, place);
+        status = add_tally(windows, &view->total, &before, -1);
         if (status == DL_OK)
-            status = add_tally(windows, total, tally, 1);
+            status = add_tally(windows, &view->total, tally, 1);
         dl_windows_enqueue(windows, DL_QUEUE_DIRTY, subject, w);
     }
     if (status == DL_OK)
-        status = copy_tally(windows, &pane->tally, tally);
+        status = set_packed(windows, view, place, 1, tally->data, tally->bytes);
     if (status == DL_OK) {
-        pane->changed = false;
-        pane->taken = !dl_tally_empty(tally);
+        view->panes[place].changed = false;
+        view->panes[place].taken = !dl_tally_empty(tally);
     }
     return status;
 }
 
-const struct dl_pane *dl_windows_pane(const struct dl_windows *windows, const struct dl_subject *subject, int window,
-                                      int64_t index)
+int dl_windows_pane(const struct dl_windows *windows, const struct dl_subject *subject, int window, int64_t index)
 {
     DL_ASSERT(window >= 0 && window < windows->count);
     const struct dl_view *view = &subject->views[window];
     uint16_t place = pane_place(view, index);
-    return place < view->pane_count && view->panes[place].index == (uint32_t)index ? &view->panes[place] : NULL;
+    return place < view->pane_count && view->panes[place].index == (uint32_t)index ? place : -1;
 }
 
 /* T moves */
 
-/* A pane leaves the window, and the total if it was in it. Panes leave in
- * ascending order; `gone` is the last one to leave now. */
-static enum dl_status leave(struct dl_windows *windows, int w, uint32_t subject, int64_t index, int64_t gone)
+static bool is_in_total(const struct dl_window *window, const struct dl_pane *pane)
 {
-    struct dl_subject *owner = windows->registry.subjects[subject];
-    struct dl_view *view = &owner->views[w];
-    uint16_t place = pane_place(view, index);
-    DL_ASSERT(place < view->pane_count && view->panes[place].index == (uint32_t)index);
-    enum dl_status status = dl_changes_note_gone(windows, subject, w, &view->panes[place]);
-    if (status == DL_OK && index <= windows->window[w].newest && !dl_tally_empty(&view->panes[place].tally)) {
+    return dl_windows_index(window, pane) <= window->newest && pane->bytes > 0;
+}
+
+/* Takes the first `count` panes off the total, which is touched once. */
+static enum dl_status subtract_panes(struct dl_windows *windows, const struct dl_window *window, struct dl_view *view,
+                                     uint16_t count)
+{
+    const unsigned char *data = view->packed;
+    for (uint16_t i = 0; i < count; data += view->panes[i++].bytes)
+        if (is_in_total(window, &view->panes[i]))
+            dl_sum_add_packed(&windows->sum, data, view->panes[i].bytes);
+    unsigned char packed[DL_PACKED_BYTES_MAX];
+    size_t bytes = dl_sum_take(&windows->sum, packed);
+    const struct dl_tally gone = {.data = bytes == 0 ? NULL : packed, .bytes = (uint32_t)bytes};
+    return add_tally(windows, &view->total, &gone, -1);
+}
+
+/* All panes up to `gone` leave the window, and the total if they were in it. */
+static enum dl_status leave(struct dl_windows *windows, int w, uint32_t subject, int64_t gone)
+{
+    const struct dl_window *window = &windows->window[w];
+    struct dl_view *view = &windows->registry.subjects[subject]->views[w];
+    bool changes = false;
+    uint16_t count = 0;
+    for (; count < view->pane_count && dl_windows_index(window, &view->panes[count]) <= gone; count++)
+        changes = changes || is_in_total(window, &view->panes[count]);
+    if (count == 0)
+        return DL_OK; /* they left when an earlier day of theirs was read */
+    enum dl_status status = DL_OK;
+    for (uint16_t i = 0; i < count && status == DL_OK; i++)
+        status = dl_changes_note_gone(windows, subject, w, &view->panes[i]);
+    if (changes && status == DL_OK) {
         /* Where nothing of the total stays, there is nothing to subtract. */
-        if (gone >= windows->window[w].newest || place + 1 == view->pane_count)
+        if (gone >= window->newest || count == view->pane_count)
             drop_tally(windows, &view->total);
         else
-            status = add_tally(windows, &view->total, &view->panes[place].tally, -1);
+            status = subtract_panes(windows, window, view, count);
         dl_windows_enqueue(windows, DL_QUEUE_DIRTY, subject, w);
     }
     if (status == DL_OK)
-        close_pane(windows, subject, view, place);
+        close_panes(windows, subject, view, count);
     return status;
 }
 
@@ -317,12 +420,14 @@ static enum dl_status leave(struct dl_windows *windows, int w, uint32_t subject,
 static enum dl_status enter(struct dl_windows *windows, int w, uint32_t subject, int64_t index)
 {
     struct dl_subject *owner = windows->registry.subjects[subject];
-    const struct dl_pane *pane = dl_windows_pane(windows, owner, w, index);
-    DL_ASSERT(pane != NULL);
-    if (dl_tally_empty(&pane->tally))
+    const struct dl_view *view = &owner->views[w];
+    int place = dl_windows_pane(windows, owner, w, index);
+    DL_ASSERT(place >= 0);
+    const struct dl_tally tally = dl_view_tally(view, place);
+    if (dl_tally_empty(&tally))
         return DL_OK;
     dl_windows_enqueue(windows, DL_QUEUE_DIRTY, subject, w);
-    return add_tally(windows, &owner->views[w].total, &pane->tally, 1);
+    return add_tally(windows, &owner->views[w].total, &tally, 1);
 }
 
 /* Moves one window so that `newest` is T's own pane. No pane lies beyond
@@ -335,7 +440,7 @@ static enum dl_status advance_window(struct dl_windows *windows, int w, int64_t 
     for (int64_t index = window->newest - DL_PANES + 1; index <= gone && index <= last; index++) {
         struct dl_window_day *day = day_of(window, index);
         for (uint32_t i = 0; i < day->count; i++) {
-            enum dl_status status = leave(windows, w, day->subjects[i], index, gone);
+            enum dl_status status = leave(windows, w, day->subjects[i], gone);
             if (status != DL_OK)
                 return status;
         }
@@ -413,8 +518,7 @@ static void free_views(struct dl_windows *windows, struct dl_subject *subject)
         struct dl_view *view = &subject->views[w];
         dl_tally_deinit(&view->total);
         dl_tally_deinit(&view->published);
-        for (uint16_t i = 0; i < view->pane_count; i++)
-            dl_tally_deinit(&view->panes[i].tally);
+        free(view->packed);
         free(view->panes);
     }
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "subject.h"
+#include "sum.h"
 
 struct dl_window_day {
     uint32_t *subjects;
@@ -46,6 +47,7 @@ struct dl_windows {
     struct dl_gone *gone;
     size_t gone_count, gone_capacity;
     int64_t views, panes; /* views that have panes */
+    struct dl_sum sum;    /* 0 between uses */
 };
 
 /* floor(a / b), b > 0. */
@@ -81,9 +83,10 @@ DL_MUST_USE enum dl_status dl_windows_add_pane(struct dl_windows *windows, uint3
 DL_MUST_USE enum dl_status dl_windows_add_total(struct dl_windows *windows, uint32_t subject, int window,
                                                 const struct dl_tally *tally);
 
-/* The pane at index, NULL: there is none. */
-const struct dl_pane *dl_windows_pane(const struct dl_windows *windows, const struct dl_subject *subject, int window,
-                                      int64_t index);
+/* The place of the pane at index, -1: there is none. */
+int dl_windows_pane(const struct dl_windows *windows, const struct dl_subject *subject, int window, int64_t index);
+/* A borrowed look at the tally of a pane, until the view's panes change. */
+struct dl_tally dl_view_tally(const struct dl_view *view, int place);
 
 /* Makes the pane at index, which lies in the window or waits for T, hold exactly
  * this; it counts as taken. An empty tally leaves an empty pane, for the calendar,

@@ -411,7 +411,9 @@ END_TEST
 
 START_TEST(thousands_of_names)
 {
-    struct dl_batch *batch = sample_batch(1);
+    const struct dl_batch_options roomy = {.bytes_max = (size_t)2 << 20, .segments = 1};
+    struct dl_batch *batch = dl_batch_create(&roomy, SAMPLE_MS);
+    MUST(batch != NULL);
     for (int i = 0; i < 3000; i++) {
         char names[2][16];
         snprintf(names[0], sizeof names[0], "t%d", i);

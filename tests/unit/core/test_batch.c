@@ -368,6 +368,38 @@ static enum dl_status sum_tally(void *context, const struct dl_batch_tally *tall
     return DL_OK;
 }
 
+static enum dl_status see_kano(void *context, const struct dl_batch_tally *tally)
+{
+    int64_t *kano = context;
+    for (size_t i = 0; i < tally->count; i++)
+        if (tally->counters[i] == DL_COUNT_KANO + DL_KANO_REVERSE)
+            kano[tally->cell->feature.bytes > 0] += tally->values[i];
+    return DL_OK;
+}
+
+/* A slot's counts have 32 bits: it takes a million events, and then the batch is full. */
+START_TEST(full_of_one_second)
+{
+    enum { EVENTS = (1 << 20) / DL_KANO_ANSWERS_MAX };
+    struct dl_batch *batch = sample_batch(0);
+    struct dl_event event = sample_survey("a", SAMPLE_MS);
+    event.kano_count = DL_KANO_ANSWERS_MAX;
+    for (int i = 0; i < DL_KANO_ANSWERS_MAX; i++)
+        event.kano[i] = (struct dl_kano_answer){dl_name_of("f"), DL_KANO_REVERSE};
+    for (int i = 0; i < EVENTS; i++)
+        ck_assert_int_eq(dl_batch_add(batch, &event), DL_OK);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(dl_batch_add(batch, &event), DL_FULL);
+    int64_t kano[2] = {0, 0}; /* of the place, of the feature */
+    MUST(dl_batch_each(batch, see_kano, kano) == DL_OK);
+    ck_assert_int_eq(kano[0], (int64_t)EVENTS * DL_KANO_ANSWERS_MAX);
+    ck_assert_int_eq(kano[1], (int64_t)EVENTS * DL_KANO_ANSWERS_MAX);
+    event.time_ms += 1000;
+    ck_assert_int_eq(dl_batch_add(batch, &event), DL_OK);
+    dl_batch_destroy(batch);
+}
+END_TEST
+
 START_TEST(full_at_any_place)
 {
     /* Fills batches with events of many shapes; whatever was refused must leave
@@ -418,6 +450,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, covers_partitions);
     tcase_add_test(tests, carries_what_ingest_reports);
     tcase_add_test(tests, full_counts_nothing);
+    tcase_add_test(tests, full_of_one_second);
     tcase_add_test(tests, full_at_any_place);
 }
 

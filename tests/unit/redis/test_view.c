@@ -476,12 +476,51 @@ START_TEST(test_overload)
 }
 END_TEST
 
+/* More changes than an interval can write: who has been written waits behind those who have not. */
+START_TEST(test_oldest_first)
+{
+    enum { TOUCHPOINTS = 3000, AGAIN = 10 };
+    static struct dl_event events[TOUCHPOINTS];
+    static char names[TOUCHPOINTS][16];
+    f.options.redis.buffer_bytes_max = 64 * 1024;
+    view_open(5);
+    ck_assert(loop_until(&f.loop, DEADLINE_MS, is_view_up, NULL));
+    for (int i = 0; i < TOUCHPOINTS; i++) {
+        snprintf(names[i], sizeof names[i], "t%d", i);
+        events[i] = survey(names[i], 9, DL_ABSENT, T0);
+    }
+    apply(events, TOUCHPOINTS);
+    publish();
+    size_t waiting = dl_engine_dirty(f.engine);
+    ck_assert_uint_lt(waiting, 2 * TOUCHPOINTS - 2 * AGAIN); /* the first ones are on their way … */
+    ck_assert_uint_gt(waiting, TOUCHPOINTS);                 /* … and not more */
+    apply(events, AGAIN);
+    publish();
+    bool stale = false;
+    for (int64_t start = monotonic_ms(); number("HGET cx:{touchpoint:t0}:1h nps_n") < 2;) {
+        struct dl_view_counts counts;
+        dl_view_counts(f.view, &counts);
+        stale = stale || counts.stale_ms > 0;
+        uv_run(&f.loop, UV_RUN_ONCE);
+        ck_assert(monotonic_ms() - start < DEADLINE_MS);
+    }
+    ck_assert(stale);
+    ck_assert_uint_eq(count_keys("cx:{touchpoint:*}:1h") + count_keys("cx:{touchpoint:*}:24h"), 2 * TOUCHPOINTS);
+    publish_all();
+    struct dl_view_counts counts;
+    dl_view_counts(f.view, &counts);
+    ck_assert_int_eq(counts.stale_ms, 0);
+    check_everything();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("view");
     static const TTest *const *tests[] = {
         &test_first, &test_meta, &test_changed_fields_only, &test_vanish, &test_ranks, &test_trends, &test_expiry,
         &test_evicted, &test_changed_channel, &test_reader_sees_whole_hashes, &test_whole_hashes_in_one_script, &test_many, &test_overload,
+        &test_oldest_first,
     };
     TCase *all = tcase_create("view");
     tcase_set_timeout(all, TIMEOUT_S);
