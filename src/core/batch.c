@@ -336,6 +336,14 @@ static void read_slot(const struct dl_slot *slot, struct nonzero *list)
                 list_value(list, octave->first + j, octave->count[j]);
 }
 
+/* Another thread wrote it, one by one as events came: it lies anywhere. */
+static void fetch_slot(const struct dl_slot *slot)
+{
+    enum { CACHE_LINE = 64 };
+    for (size_t at = 0; slot != NULL && at < sizeof *slot; at += CACHE_LINE)
+        __builtin_prefetch((const char *)slot + at);
+}
+
 enum dl_status dl_batch_each(const struct dl_batch *batch, dl_batch_on_tally *on_tally, void *context)
 {
     struct nonzero list;
@@ -343,6 +351,7 @@ enum dl_status dl_batch_each(const struct dl_batch *batch, dl_batch_on_tally *on
         struct dl_cell names;
         read_cell(batch, cell, &names);
         for (const struct dl_slot *slot = cell->first; slot != NULL; slot = slot->next) {
+            fetch_slot(slot->next);
             if (slot->counted == 0)
                 continue;
             read_slot(slot, &list);

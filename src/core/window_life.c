@@ -1,0 +1,53 @@
+/* Windows come and go: what window.c works on is made and freed here. */
+#include "window.h"
+
+#include <delight/time.h>
+
+#include <stdlib.h>
+
+enum dl_status dl_windows_init(struct dl_windows *windows, const struct dl_engine_options *options)
+{
+    *windows = (struct dl_windows){.count = options->windows, .now_ms = INT64_MIN, .keeps_changes = options->keeps_changes};
+    for (int queue = 0; queue < DL_QUEUES; queue++)
+        windows->queue[queue].first = DL_NO_VIEW;
+    enum dl_status status = dl_registry_init(&windows->registry, options);
+    for (int w = 0; w < windows->count && status == DL_OK; w++) {
+        struct dl_window *window = &windows->window[w];
+        window->pane_s = options->window_ms[w] / DL_PANES / 1000;
+        /* T and T + DL_FUTURE_MS are at most so many panes apart. */
+        window->ahead = DL_FUTURE_MS / 1000 / window->pane_s + 1;
+        window->day_count = DL_PANES + window->ahead;
+        window->days = calloc((size_t)window->day_count, sizeof *window->days);
+        if (window->days == NULL)
+            status = DL_MEMORY;
+        else
+            windows->registry.bytes += dl_block_bytes((size_t)window->day_count * sizeof *window->days);
+    }
+    return status;
+}
+
+static void free_views(struct dl_windows *windows, struct dl_subject *subject)
+{
+    for (int w = 0; w < windows->count; w++) {
+        struct dl_view *view = &subject->views[w];
+        dl_tally_deinit(&view->total);
+        dl_tally_deinit(&view->published);
+        free(view->packed);
+        free(view->panes);
+    }
+}
+
+void dl_windows_deinit(struct dl_windows *windows)
+{
+    for (uint32_t id = 0; id < windows->registry.subject_count; id++)
+        if (windows->registry.subjects[id] != NULL)
+            free_views(windows, windows->registry.subjects[id]);
+    for (int w = 0; w < windows->count; w++) {
+        const struct dl_window *window = &windows->window[w];
+        for (int64_t i = 0; window->days != NULL && i < window->day_count; i++)
+            free(window->days[i].subjects);
+        free(window->days);
+    }
+    dl_changes_deinit(windows);
+    dl_registry_deinit(&windows->registry);
+}
