@@ -177,6 +177,15 @@ START_TEST(test_jansson_out_of_memory)
 }
 END_TEST
 
+START_TEST(test_an_ordinary_event_needs_no_memory)
+{
+    json_set_alloc_funcs(scarce_malloc, free);
+    allocations_left = 0;
+    ck_assert_int_eq(decode("{\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9,\"note\":[\"a\",{\"b\":1}]}"), DL_ACCEPTED);
+    ck_assert_int_eq(allocations_left, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bad_input");
@@ -189,6 +198,7 @@ int main(void)
     tcase_add_test(tcase, test_bytes_that_are_no_utf8);
     tcase_add_test(tcase, test_first_fault_in_byte_order);
     tcase_add_test(tcase, test_jansson_out_of_memory);
+    tcase_add_test(tcase, test_an_ordinary_event_needs_no_memory);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
