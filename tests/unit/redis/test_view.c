@@ -476,6 +476,14 @@ START_TEST(test_overload)
 }
 END_TEST
 
+/* On its way to Redis, in every window. */
+static bool is_written(const char *touchpoint)
+{
+    char name[64];
+    int64_t id = dl_engine_find(f.engine, name, (size_t)snprintf(name, sizeof name, "touchpoint:%s", touchpoint));
+    return !dl_tally_empty(dl_engine_published(f.engine, id, 0)) && !dl_tally_empty(dl_engine_published(f.engine, id, 1));
+}
+
 /* More changes than an interval can write: who has been written waits behind those who have not. */
 START_TEST(test_oldest_first)
 {
@@ -491,13 +499,19 @@ START_TEST(test_oldest_first)
     }
     apply(events, TOUCHPOINTS);
     publish();
-    size_t waiting = dl_engine_dirty(f.engine);
-    ck_assert_uint_lt(waiting, 2 * TOUCHPOINTS - 2 * AGAIN); /* the first ones are on their way … */
-    ck_assert_uint_gt(waiting, TOUCHPOINTS);                 /* … and not more */
-    apply(events, AGAIN);
+    ck_assert_uint_gt(dl_engine_dirty(f.engine), TOUCHPOINTS);
+    struct dl_event again[AGAIN];
+    int count = 0;
+    for (int i = 0; i < TOUCHPOINTS && count < AGAIN; i++)
+        if (is_written(names[i]))
+            again[count++] = events[i];
+    ck_assert_int_eq(count, AGAIN);
+    apply(again, AGAIN);
     publish();
+    char ask_for[64];
+    snprintf(ask_for, sizeof ask_for, "HGET cx:{touchpoint:%s}:1h nps_n", again[0].touchpoint.data);
     bool stale = false;
-    for (int64_t start = monotonic_ms(); number("HGET cx:{touchpoint:t0}:1h nps_n") < 2;) {
+    for (int64_t start = monotonic_ms(); number(ask_for) < 2;) {
         struct dl_view_counts counts;
         dl_view_counts(f.view, &counts);
         stale = stale || counts.stale_ms > 0;
