@@ -175,7 +175,7 @@ def test_records_deleted_before_they_were_read_are_a_loss(broker, drive, new_top
     topic = new_topic(config={"segment.bytes": 1048576})
     broker.produce(topic, numbered(2000, 1, size=200), batch_num_messages=50)
     with drive("read", topic, SHORT_QUEUE, pace=500) as process:
-        process.wait_until(lambda: process.lines("position"), 30, "the first records")
+        process.wait_until(lambda: [line for line in process.lines("position") if line[2] > 0], 30, "the first records")
         process.pause()
         broker.delete_records(topic, {0: 1500})
         process.resume()
@@ -448,7 +448,7 @@ def test_letters_wait_for_the_right_to_write(guarded, tmp_path):
     guarded.allow("User:alice", "Describe", "Read", topic=topic)
     with Drive(tmp_path, guarded.bootstrap_of("CLIENT"), "send", "a", SASL, to=topic, count=500) as process:
         process.wait_log("not allowed to write dead letters")
-        assert process.cpu_share(2) < 0.2
+        assert process.cpu_share(4) < 0.2  # tries that come ever more seldom: a longer look tells them from a spin
         guarded.allow("User:alice", "Write", topic=topic)
         assert process.wait_line("delivered", 40) == [[500]]
         assert process.stop() == 0
