@@ -69,6 +69,8 @@ def test_letters_are_counted_shown_and_sent_again_once_after_a_fix(broker, redis
         ]
         broker.produce(topics.source, [*lost, Record(b'{"a\x07\xff\n', key=b"\x00", partition=0), Record(survey("till"), partition=0)])
         wait_score(daemon, redis_server, "touchpoint:till", "nps_n", 1)
+        # The partitions are read one after the other.
+        daemon.wait_until(lambda: len(broker.consume_all(topics.dead)) == 3, 30, "three dead letters")
 
         listed = topics.run()
         assert {name: row[0] for name, row in reasons(listed).items()} == {"unknown_touchpoint": 2, "not_json": 1}, listed.stdout
