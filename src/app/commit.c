@@ -237,7 +237,7 @@ static void work(struct dl_commit *commit, struct dl_sealed *sealed)
         publish_counts(commit);
     if (status == DL_OK)
         hand_on(commit, sealed);
-    else if (status != DL_STOPPED)
+    else if (status != DL_STOPPED && !stopping(commit)) /* one that is given up at the end is not missed */
         broken(commit, status);
     else if (!unwanted(commit))
         atomic_store_explicit(&commit->dropped, true, memory_order_relaxed); /* seen with `busy` */
