@@ -1,6 +1,6 @@
-/* The counters of a tally. Every counter has an id; counters of one group stand
- * side by side. To add a measure: its group and counters here, its formula in
- * score.c, its rows in field.c, its event field in the codec.
+/* The counters of a tally. Every counter has an id; those of one measure stand
+ * side by side. To add a measure: its counters here, its formula in score.c, its
+ * rows in field.c, its event field in the codec.
  *
  * Survey answers are counted per answer, not per class: promoters or top boxes
  * are sums over answers, so their limits may change over existing tallies. */
@@ -23,26 +23,6 @@ enum {
     DL_HISTOGRAM_BUCKETS = DL_HISTOGRAM_BLOCK * DL_HISTOGRAM_BLOCKS
 };
 #define DL_HISTOGRAM_MS_MAX INT64_C(86400000)
-
-/* X(NAME, counters). Scalar groups; the two histograms follow as one group per octave. */
-#define DL_GROUP_MAP(X)  \
-    X(EVENTS, 1)         \
-    X(NPS, 11)           \
-    X(CSAT, 10)          \
-    X(CES, 7)            \
-    X(EXPECTATION, 5)    \
-    X(KANO, 6)           \
-    X(CONTACTS, 16)      \
-    X(COMPLAINTS, 6)
-
-enum dl_group {
-#define DL_GROUP_ENUM(name, counters) DL_GROUP_##name,
-    DL_GROUP_MAP(DL_GROUP_ENUM)
-#undef DL_GROUP_ENUM
-    DL_GROUP_WAIT,
-    DL_GROUP_HANDLE = DL_GROUP_WAIT + DL_HISTOGRAM_BLOCKS,
-    DL_GROUPS = DL_GROUP_HANDLE + DL_HISTOGRAM_BLOCKS
-};
 
 enum dl_counter {
     DL_COUNT_EVENTS = 0,      /* adds minus retractions; of a feature: its answers */
@@ -85,11 +65,6 @@ enum dl_kano {
     DL_KANO_INDIFFERENT, DL_KANO_REVERSE, DL_KANO_QUESTIONABLE,
     DL_KANO_CATEGORIES
 };
-
-/* First counter and number of counters of a group; the group of a counter. */
-uint16_t dl_group_first(uint16_t group);
-uint16_t dl_group_size(uint16_t group);
-uint16_t dl_counter_group(uint16_t counter);
 
 /* Bucket of value_ms >= 0, and what the bucket reads as, in ms. */
 uint16_t dl_histogram_bucket(int64_t value_ms);

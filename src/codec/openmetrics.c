@@ -1,7 +1,6 @@
 #include "openmetrics.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -110,17 +109,6 @@ void dl_metrics_decimal(struct dl_metrics *metrics, int64_t digits, int decimals
     begin(metrics, suffix(metrics->family), labels, NULL, NULL);
     add_decimal(metrics->text, digits, decimals);
     dl_text_add(metrics->text, "\n", 1);
-}
-
-void dl_metrics_real(struct dl_metrics *metrics, double value, const struct dl_metric_label *labels)
-{
-    begin(metrics, suffix(metrics->family), labels, NULL, NULL);
-    if (isnan(value))
-        dl_text_printf(metrics->text, "NaN\n");
-    else if (isinf(value))
-        dl_text_printf(metrics->text, "%sInf\n", value < 0 ? "-" : "+");
-    else
-        dl_text_printf(metrics->text, "%.10g\n", value);
 }
 
 /* Buckets tell how many were as short or shorter. */

@@ -54,8 +54,6 @@ void dl_metrics_family(struct dl_metrics *metrics, const struct dl_metric *metri
 void dl_metrics_integer(struct dl_metrics *metrics, int64_t value, const struct dl_metric_label *labels);
 /* value as digits * 10^-decimals: exact, where a double would not be. decimals 0..9. */
 void dl_metrics_decimal(struct dl_metrics *metrics, int64_t digits, int decimals, const struct dl_metric_label *labels);
-/* Six significant digits and more; not a number and infinities as such. */
-void dl_metrics_real(struct dl_metrics *metrics, double value, const struct dl_metric_label *labels);
 void dl_metrics_durations(struct dl_metrics *metrics, const struct dl_durations *durations, const struct dl_metric_label *labels);
 /* 1 for the state that holds, 0 for the others. */
 void dl_metrics_state(struct dl_metrics *metrics, const char *const *states, size_t count, size_t holds);

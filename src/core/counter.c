@@ -2,60 +2,6 @@
 
 #include <delight/status.h>
 
-#include <assert.h>
-#include <stddef.h>
-
-/* The scalar groups laid end to end: a group begins where its member does. */
-struct layout {
-#define LAYOUT_MEMBER(name, counters) char name[counters];
-    DL_GROUP_MAP(LAYOUT_MEMBER)
-#undef LAYOUT_MEMBER
-};
-
-static_assert(sizeof(struct layout) == DL_COUNT_SCALARS, "the groups hold every scalar counter");
-static_assert(offsetof(struct layout, NPS) == DL_COUNT_NPS && offsetof(struct layout, CSAT) == DL_COUNT_CSAT &&
-                  offsetof(struct layout, CES) == DL_COUNT_CES &&
-                  offsetof(struct layout, EXPECTATION) == DL_COUNT_EXPECTATION &&
-                  offsetof(struct layout, KANO) == DL_COUNT_KANO &&
-                  offsetof(struct layout, CONTACTS) == DL_COUNT_CONTACTS &&
-                  offsetof(struct layout, COMPLAINTS) == DL_COUNT_OPENED,
-              "groups and counters stand in one order");
-
-static const uint8_t scalar_first[DL_GROUP_WAIT + 1] = {
-#define GROUP_FIRST(name, counters) [DL_GROUP_##name] = offsetof(struct layout, name),
-    DL_GROUP_MAP(GROUP_FIRST)
-#undef GROUP_FIRST
-    [DL_GROUP_WAIT] = DL_COUNT_SCALARS,
-};
-
-uint16_t dl_group_first(uint16_t group)
-{
-    DL_ASSERT(group < DL_GROUPS);
-    if (group < DL_GROUP_WAIT)
-        return scalar_first[group];
-    /* Both histograms stand one after the other, as their groups do. */
-    return (uint16_t)(DL_COUNT_WAIT + (group - DL_GROUP_WAIT) * DL_HISTOGRAM_BLOCK);
-}
-
-uint16_t dl_group_size(uint16_t group)
-{
-    DL_ASSERT(group < DL_GROUPS);
-    if (group < DL_GROUP_WAIT)
-        return (uint16_t)(scalar_first[group + 1] - scalar_first[group]);
-    return DL_HISTOGRAM_BLOCK;
-}
-
-uint16_t dl_counter_group(uint16_t counter)
-{
-    DL_ASSERT(counter < DL_COUNTERS);
-    if (counter >= DL_COUNT_SCALARS)
-        return (uint16_t)(DL_GROUP_WAIT + (counter - DL_COUNT_SCALARS) / DL_HISTOGRAM_BLOCK);
-    uint16_t group = 0;
-    while (counter >= scalar_first[group + 1])
-        group++;
-    return group;
-}
-
 enum {
     HISTOGRAM_EXACT = 16, /* values below are their own bucket */
     HISTOGRAM_EXACT_BITS = 4,

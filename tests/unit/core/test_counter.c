@@ -7,45 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 
-START_TEST(groups_lie_end_to_end)
-{
-    uint16_t next = 0;
-    for (uint16_t group = 0; group < DL_GROUPS; group++) {
-        ck_assert_uint_eq(dl_group_first(group), next);
-        ck_assert_uint_gt(dl_group_size(group), 0);
-        for (uint16_t i = 0; i < dl_group_size(group); i++)
-            ck_assert_uint_eq(dl_counter_group((uint16_t)(next + i)), group);
-        next = (uint16_t)(next + dl_group_size(group));
-    }
-    ck_assert_uint_eq(next, DL_COUNTERS);
-}
-END_TEST
-
-START_TEST(groups_by_name)
-{
-    static const struct {
-        uint16_t group, first, size;
-    } rows[] = {
-        {DL_GROUP_EVENTS, DL_COUNT_EVENTS, 1},
-        {DL_GROUP_NPS, DL_COUNT_NPS, 11},
-        {DL_GROUP_CSAT, DL_COUNT_CSAT, 10},
-        {DL_GROUP_CES, DL_COUNT_CES, 7},
-        {DL_GROUP_EXPECTATION, DL_COUNT_EXPECTATION, 5},
-        {DL_GROUP_KANO, DL_COUNT_KANO, DL_KANO_CATEGORIES},
-        {DL_GROUP_CONTACTS, DL_COUNT_CONTACTS, 16},
-        {DL_GROUP_COMPLAINTS, DL_COUNT_OPENED, 6},
-        {DL_GROUP_WAIT, DL_COUNT_WAIT, 8},
-        {DL_GROUP_WAIT + 25, DL_COUNT_WAIT + 200, 8},
-        {DL_GROUP_HANDLE, DL_COUNT_HANDLE, 8},
-        {DL_GROUP_HANDLE + 25, DL_COUNT_HANDLE + 200, 8},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        ck_assert_uint_eq(dl_group_first(rows[i].group), rows[i].first);
-        ck_assert_uint_eq(dl_group_size(rows[i].group), rows[i].size);
-    }
-}
-END_TEST
-
 START_TEST(histogram_rows)
 {
     static const struct {
@@ -119,18 +80,6 @@ START_TEST(negative_value_aborts)
 }
 END_TEST
 
-START_TEST(group_beyond_the_last_aborts)
-{
-    dl_group_first(DL_GROUPS);
-}
-END_TEST
-
-START_TEST(counter_beyond_the_last_aborts)
-{
-    dl_counter_group(DL_COUNTERS);
-}
-END_TEST
-
 /* As the questionnaire's rules say it, not as its table does. */
 static enum dl_kano kano_by_rule(int functional, int dysfunctional)
 {
@@ -169,12 +118,6 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("counter");
-    TCase *groups = tcase_create("groups");
-    tcase_add_test(groups, groups_lie_end_to_end);
-    tcase_add_test(groups, groups_by_name);
-    tcase_add_test_raise_signal(groups, group_beyond_the_last_aborts, SIGABRT);
-    tcase_add_test_raise_signal(groups, counter_beyond_the_last_aborts, SIGABRT);
-    suite_add_tcase(suite, groups);
     TCase *histogram = tcase_create("histogram");
     tcase_set_timeout(histogram, 60);
     tcase_add_test(histogram, histogram_rows);
