@@ -160,7 +160,7 @@ class Broker:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise
-        # A client that sees a topic go may crash later (librdkafka #4964, in Debian 13; mended in 2.10): go on with another.
+        # A client that sees a topic go may crash later (librdkafka #4964, in 2.4 and later, so in Debian 13): go on with another.
         self._admin = None
         poll(lambda: name not in self.topics(), 30, f"topic {name} to be gone", self.logs())
 
