@@ -72,6 +72,17 @@ static int parse_since(const char *text, int64_t *since_ms)
     return DL_EXIT_OK;
 }
 
+/* Nothing would be sent, and whoever goes on from --to later would send again what was sent before. */
+static int check_order(const struct dl_letters_choice *choice)
+{
+    for (size_t i = 0; i < choice->to.count; i++)
+        if (choice->to.item[i].offset < dl_places_offset(&choice->from, choice->to.item[i].partition)) {
+            fprintf(stderr, "delightd deadletter: --to lies before --from in partition %" PRId32 "\n", choice->to.item[i].partition);
+            return DL_EXIT_USAGE;
+        }
+    return DL_EXIT_OK;
+}
+
 static int parse_choice(struct dl_letters_choice *choice, const struct dl_arguments *arguments)
 {
     bool resend = arguments->resend || arguments->dry_run;
@@ -95,6 +106,8 @@ static int parse_choice(struct dl_letters_choice *choice, const struct dl_argume
         status = parse_places(arguments->from, true, &choice->from);
     if (status == DL_EXIT_OK && arguments->to != NULL)
         status = parse_places(arguments->to, true, &choice->to);
+    if (status == DL_EXIT_OK)
+        status = check_order(choice);
     if (status == DL_EXIT_OK && arguments->only != NULL)
         status = parse_places(arguments->only, false, &choice->only);
     return status;

@@ -115,6 +115,15 @@ static int take_show(const struct dl_command *command, int argc, char **argv, st
     return optarg == NULL ? -1 : take_number(command, &arguments->show, DL_SHOW_MAX);
 }
 
+/* The second of two would silently replace the first, and what it names would not be sent. */
+static int take_places(const struct dl_command *command, const char **places)
+{
+    if (*places != NULL)
+        return usage_fault(command, "an option of places stands twice; give all of them to one, as 0:57,1:63: ", optarg);
+    *places = optarg;
+    return -1;
+}
+
 /* -1: go on. */
 static int take_option(const struct dl_command *command, int option, int argc, char **argv, struct dl_arguments *arguments)
 {
@@ -134,9 +143,9 @@ static int take_option(const struct dl_command *command, int option, int argc, c
     case DL_OPT_DRY_RUN: arguments->dry_run = 1; return -1;
     case DL_OPT_REASON: arguments->reasons = optarg; return -1;
     case DL_OPT_SINCE: arguments->since = optarg; return -1;
-    case DL_OPT_FROM: arguments->from = optarg; return -1;
-    case DL_OPT_TO: arguments->to = optarg; return -1;
-    case DL_OPT_ONLY: arguments->only = optarg; return -1;
+    case DL_OPT_FROM: return take_places(command, &arguments->from);
+    case DL_OPT_TO: return take_places(command, &arguments->to);
+    case DL_OPT_ONLY: return take_places(command, &arguments->only);
     case DL_OPT_ANYWAY: arguments->anyway = 1; return -1;
     case DL_OPT_WINDOW: arguments->window = optarg; return -1;
     case DL_OPT_KIND: arguments->kind = optarg; return -1;

@@ -200,6 +200,8 @@ def test_wrong_words(broker, redis_server, new_topic, tmp_path):
         ("--show", "--resend", "--from", "beginning"): "not both",
         ("--only", "0:1", "--to", "0:2"): "--only names every place",
         ("--from", "0"): "expected places",
+        ("--from", "0:5,1:0", "--to", "1:2,0:3"): "--to lies before --from in partition 0",
+        ("--only", "0:0", "--only", "0:1"): "stands twice",
         ("--reason", "not_json,oops"): "'oops' is not a reason",
         ("--since", "yesterday"): "--since is",
         ("--show=0",): "expected a number",
