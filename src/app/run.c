@@ -144,10 +144,19 @@ static bool drained(const struct daemon *daemon)
     return daemon->scoring == NULL || !daemon->caught_up || dl_scoring_drained(daemon->scoring);
 }
 
+static void note_unpublished(const struct daemon *daemon)
+{
+    const struct dl_scoring *scoring = dl_daemon_scoring(daemon);
+    if (scoring != NULL && (daemon->scorer != NULL || daemon->caught_up) && dl_scoring_unpublished(scoring))
+        dl_note(daemon->notes, DL_NOTE_WARNING, "Redis is away: it may lack the last scores; the next start writes them");
+}
+
 void dl_daemon_on_publish(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
     if (daemon->stopping && daemon->ingest == NULL && drained(daemon)) {
+        if (!daemon->left)
+            note_unpublished(daemon);
         if (daemon->scoring != NULL && daemon->caught_up && !daemon->left)
             dl_scoring_leave(daemon->scoring);
         else

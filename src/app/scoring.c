@@ -166,6 +166,11 @@ bool dl_scoring_drained(const struct dl_scoring *scoring)
     return scoring->failed || !dl_view_up(scoring->view) || dl_view_settled(scoring->view);
 }
 
+bool dl_scoring_unpublished(const struct dl_scoring *scoring)
+{
+    return !scoring->failed && !dl_view_up(scoring->view) && !dl_view_settled(scoring->view);
+}
+
 void dl_scoring_leave(struct dl_scoring *scoring)
 {
     dl_view_leave(scoring->view);

@@ -51,6 +51,8 @@ void dl_scoring_publish(struct dl_scoring *scoring, struct dl_view_status *statu
 bool dl_scoring_failed(const struct dl_scoring *scoring);
 /* Published whatever there is, or cannot. */
 bool dl_scoring_drained(const struct dl_scoring *scoring);
+/* Redis is away, and may lack the last scores. */
+bool dl_scoring_unpublished(const struct dl_scoring *scoring);
 /* Memory mode, once drained: nobody has to wait for this process's fence. To be drained once more. */
 void dl_scoring_leave(struct dl_scoring *scoring);
 bool dl_scoring_redis_up(const struct dl_scoring *scoring);

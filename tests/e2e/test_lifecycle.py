@@ -27,6 +27,17 @@ def test_sigterm_drains_publishes_and_exits_0(broker, redis_server, topic, tmp_p
         assert client.get("cx:owner") is None and client.exists("cx:instance:test-1") == 0
 
 
+def test_an_end_while_redis_is_away_says_what_redis_lacks(broker, redis_server, topic, tmp_path):
+    with Daemon(config_for(broker, redis_server, topic), tmp_path) as daemon:
+        broker.produce(topic, [survey("t")])
+        wait_score(daemon, redis_server, "touchpoint:t", "nps_n", 1)
+        redis_server.kill()
+        broker.produce(topic, [survey("t")])
+        daemon.wait_log("retry_ms")
+        assert daemon.stop() == 0
+        daemon.wait_log("Redis is away: it may lack the last scores")
+
+
 def test_a_second_sigterm_ends_at_once(broker, redis_server, topic, tmp_path):
     config = config_for(broker, redis_server, topic, shutdown_timeout="60s")
     with Daemon(config, tmp_path) as daemon:
