@@ -181,6 +181,11 @@ bool dl_scoring_redis_up(const struct dl_scoring *scoring)
     return dl_view_up(scoring->view);
 }
 
+bool dl_scoring_failing(const struct dl_scoring *scoring)
+{
+    return dl_view_failing(scoring->view);
+}
+
 bool dl_scoring_fenced(const struct dl_scoring *scoring)
 {
     return dl_view_fenced(scoring->view);

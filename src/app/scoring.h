@@ -56,6 +56,7 @@ bool dl_scoring_unpublished(const struct dl_scoring *scoring);
 /* Memory mode, once drained: nobody has to wait for this process's fence. To be drained once more. */
 void dl_scoring_leave(struct dl_scoring *scoring);
 bool dl_scoring_redis_up(const struct dl_scoring *scoring);
+bool dl_scoring_failing(const struct dl_scoring *scoring); /* Redis refuses what is published */
 bool dl_scoring_fenced(const struct dl_scoring *scoring);
 void dl_scoring_view_counts(const struct dl_scoring *scoring, struct dl_view_counts *counts);
 /* Writes that Redis has refused, for a newer owner has written there. */

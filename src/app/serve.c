@@ -80,6 +80,8 @@ bool dl_serve_ready(const struct daemon *daemon, struct dl_text *missing)
         lacks(missing, &ready, "Redis is away");
     else if (scoring != NULL && dl_scoring_fenced(scoring))
         lacks(missing, &ready, "another process publishes under this prefix in Redis");
+    else if (scoring != NULL && dl_scoring_failing(scoring))
+        lacks(missing, &ready, "Redis refuses what is published; the log says why");
     return ready;
 }
 

@@ -397,6 +397,12 @@ def test_readyz_says_that_redis_is_away_and_that_it_is_back(broker, redis_server
         assert scrape(daemon)("delightd_publish_staleness_seconds") > 0
         redis_server.start()
         wait_ready(daemon)
+        # It is there, and takes nothing.
+        redis_server.client().set("cx:subjects:feature", "not a set")
+        broker.produce(topic, [survey("t", kano={"feature": "f", "functional": 1, "dysfunctional": 5})])
+        assert "refuses what is published" in wait_ready(daemon, False)["missing"][0]
+        redis_server.client().delete("cx:subjects:feature")
+        wait_ready(daemon)
 
 
 @pytest.mark.release_only

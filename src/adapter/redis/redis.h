@@ -111,5 +111,7 @@ bool dl_view_up(const struct dl_view *view);
 /* Another process writes with a newer token: this one publishes nothing, and
  * looks every few seconds whether the other has gone. */
 bool dl_view_fenced(const struct dl_view *view);
+/* Redis has refused what was last published, as has been noted: scores there may stand still. */
+bool dl_view_failing(const struct dl_view *view);
 void dl_view_counts(const struct dl_view *view, struct dl_view_counts *counts);
 void dl_view_close(struct dl_view *view, void (*on_closed)(void *context), void *context);

@@ -388,6 +388,11 @@ bool dl_view_up(const struct dl_view *view)
     return dl_redis_up(view->redis);
 }
 
+bool dl_view_failing(const struct dl_view *view)
+{
+    return view->failing;
+}
+
 bool dl_view_fenced(const struct dl_view *view)
 {
     return view->fenced;
