@@ -54,8 +54,15 @@ def test_a_window_without_data_and_wrong_words(redis_server):
     client.sadd("cx:subjects:touchpoint", "touchpoint:t")
     client.hset("cx:{touchpoint:t}:24h", mapping={"events": "1"})
     url = ["--set", f"redis.url={redis_server.url()}", "--set", "windows=[1h, 24h]"]
+    gone = "delightd get: no daemon writes under the prefix cx now\n"
     assert "'touchpoint:t' has no data in this window" in get("touchpoint:t", "--window", "1h", *url, expect=1).stderr
     assert get("touchpoint:t", "--window", "24h", *url).stdout.splitlines()[-1].split()[:2] == ["events", "1"]
+    client.sadd("cx:subjects:touchpoint", "touchpoint:evil\u009b31mRED")
+    client.hset("cx:{touchpoint:evil\u009b31mRED}:24h", mapping={"events": "1"})
+    assert get("touchpoint:mRED", *url, expect=1).stderr.endswith("similar: touchpoint:evil\\u{009B}31mRED\n" + gone)
+    assert get("touchpoint:evil\u009b31mRED", *url).stdout.startswith("touchpoint:evil\\u{009B}31mRED, as of ")
+    said = get("touchpoint:evil\u009b31mRED", "--window", "1h", *url, expect=1).stderr
+    assert said.startswith("delightd get: 'touchpoint:evil\\u{009B}31mRED' has no data in this window\n")
     wrong = {
         (): "what of? Give SUBJECT",
         ("kiosk",): "is no subject",

@@ -229,6 +229,13 @@ def test_once_is_for_scripts(redis_server):
     assert first_words("--kind", "feature") == ["feature:wifi"]
     assert first_words("--kind", "journey", expect=1) == []
 
+    # What steers a terminal (here U+009B, CSI, and a mark that turns the direction) is escaped, and the columns stay in line.
+    data.put("stage", "stage:evil\u009b31mRED\u202e", events=2)
+    data.put("stage", "stage:señor", events=1)
+    head, evil, good = run_delightd("top", "--once", "--kind", "stage", *data.options).stdout.splitlines()
+    assert evil.startswith(r"stage:evil\u{009B}31mRED\u{202E} ") and "\u009b" not in evil and "\u202e" not in evil
+    assert len(head) == len(evil) == len(good) and good.startswith("stage:señor  ")
+
 
 @pytest.mark.release_only
 def test_wrong_words(redis_server):
