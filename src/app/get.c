@@ -235,7 +235,11 @@ static int choose_windows(struct get *get)
 
 static int get_subject(struct get *get)
 {
-    if (!dl_subject_text_encode(get->subject, get->arguments->input) || !dl_subject_text_group(get->group, get->subject)) {
+    if (!dl_subject_text_encode(get->subject, get->arguments->input)) {
+        fprintf(stderr, "delightd get: that is longer than any subject: at most %d bytes\n", DL_SUBJECT_TEXT_MAX - 1);
+        return DL_EXIT_USAGE;
+    }
+    if (!dl_subject_text_group(get->group, get->subject)) {
         fprintf(stderr, "delightd get: '%s' is no subject: all, journey:J, journey:J|stage=S, stage:S, touchpoint:T, feature:F, "
                         "each also with |SEGMENT=VALUE\n", get->arguments->input);
         return DL_EXIT_USAGE;

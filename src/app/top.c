@@ -4,6 +4,7 @@
 #include "clocks.h"
 #include "print.h"
 #include "settings.h"
+#include "subject_text.h"
 
 #include <delight/time.h>
 
@@ -254,9 +255,12 @@ static int choose_sort(struct dl_top *top, const char *word)
 
 static int choose_segment(struct dl_top *top, const char *word)
 {
-    char typed[DL_TOP_TEXT_SIZE];
-    if (strchr(word, '=') == NULL || strchr(word, '|') != NULL || strlen(word) > sizeof typed / 4)
+    char typed[DL_SUBJECT_TEXT_MAX];
+    if (strchr(word, '=') == NULL || strchr(word, '|') != NULL)
         return usage_fault("--segment is SEGMENT=VALUE, not ", word);
+    /* What stands before it in a name has room too. */
+    if (strlen(word) > sizeof typed - 32)
+        return usage_fault("--segment is longer than any segment and its value", "");
     snprintf(typed, sizeof typed, "|%s", word);
     top->segments.item = calloc(1, sizeof *top->segments.item);
     if (top->segments.item == NULL || (top->segments.item[0] = strdup(typed)) == NULL)

@@ -57,6 +57,9 @@ def test_a_window_without_data_and_wrong_words(redis_server):
     gone = "delightd get: no daemon writes under the prefix cx now\n"
     assert "'touchpoint:t' has no data in this window" in get("touchpoint:t", "--window", "1h", *url, expect=1).stderr
     assert get("touchpoint:t", "--window", "24h", *url).stdout.splitlines()[-1].split()[:2] == ["events", "1"]
+    longest = "journey:{0}|stage={0}|{0}={0}".format(" " * 128)
+    client.hset("cx:{" + longest.replace(" ", "%20") + "}:24h", mapping={"events": "3"})
+    assert get(longest, *url).stdout.splitlines()[-1].split()[:2] == ["events", "3"]
     client.sadd("cx:subjects:touchpoint", "touchpoint:evil\u009b31mRED")
     client.hset("cx:{touchpoint:evil\u009b31mRED}:24h", mapping={"events": "1"})
     assert get("touchpoint:mRED", *url, expect=1).stderr.endswith("similar: touchpoint:evil\\u{009B}31mRED\n" + gone)
@@ -66,6 +69,7 @@ def test_a_window_without_data_and_wrong_words(redis_server):
     wrong = {
         (): "what of? Give SUBJECT",
         ("kiosk",): "is no subject",
+        ("stage:" + "s" * 5000,): "longer than any subject",
         ("all", "--window", "2h"): "not one of the configured windows",
         ("all", "--window", "soon"): "--window is a duration",
         ("all", "--format", "xml"): "--format is table or json",

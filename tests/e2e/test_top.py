@@ -229,6 +229,11 @@ def test_once_is_for_scripts(redis_server):
     assert first_words("--kind", "feature") == ["feature:wifi"]
     assert first_words("--kind", "journey", expect=1) == []
 
+    # The longest name, and what is no name any more.
+    longest = "journey:{0}|stage={0}|tier={0}".format("%20" * 128)
+    data.put("journey_stage", longest, events=1)
+    assert first_words("--kind", "journey_stage", "--segment", "tier=" + "%20" * 128) == [longest]
+
     # What steers a terminal (here U+009B, CSI, and a mark that turns the direction) is escaped, and the columns stay in line.
     data.put("stage", "stage:evil\u009b31mRED\u202e", events=2)
     data.put("stage", "stage:señor", events=1)
@@ -244,6 +249,7 @@ def test_wrong_words(redis_server):
         ("--kind", "person"): "--kind is",
         ("--window", "2h"): "--window is one of",
         ("--segment", "vip"): "--segment is SEGMENT=VALUE",
+        ("--segment", "tier=" + "v" * 5000): "--segment is longer than any",
         ("--sort", "handle"): "--sort is one of: name events nps",
         ("--sort", "kano_better"): "--sort is one of",
         ("here",): "what is this: here",

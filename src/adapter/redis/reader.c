@@ -151,21 +151,21 @@ static bool is_list(const struct redisReply *reply, size_t elements)
     return reply->type == REDIS_REPLY_ARRAY && reply->elements >= elements;
 }
 
-/* NULL: out of memory. */
+/* Of any length: a key that is cut is another one. NULL: out of memory. */
 static char *key_of(const struct dl_reader *reader, const char *format, ...) DL_PRINTF(2, 3);
 static char *key_of(const struct dl_reader *reader, const char *format, ...)
 {
-    struct dl_text key = {0};
-    char rest[1024];
+    char *rest, *key;
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(rest, sizeof rest, format, arguments);
+    int length = vasprintf(&rest, format, arguments);
     va_end(arguments);
-    dl_text_printf(&key, "%s:%s", reader->prefix, rest);
-    if (!key.failed)
-        return key.data;
-    dl_text_deinit(&key);
-    return NULL;
+    if (length < 0)
+        return NULL;
+    if (asprintf(&key, "%s:%s", reader->prefix, rest) < 0)
+        key = NULL;
+    free(rest);
+    return key;
 }
 
 /* ---- Meta ---- */
