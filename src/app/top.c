@@ -255,16 +255,16 @@ static int choose_sort(struct dl_top *top, const char *word)
 
 static int choose_segment(struct dl_top *top, const char *word)
 {
-    char typed[DL_SUBJECT_TEXT_MAX];
+    char encoded[DL_SUBJECT_TEXT_MAX], *segment;
     if (strchr(word, '=') == NULL || strchr(word, '|') != NULL)
         return usage_fault("--segment is SEGMENT=VALUE, not ", word);
     /* What stands before it in a name has room too. */
-    if (strlen(word) > sizeof typed - 32)
+    if (!dl_subject_text_encode(encoded, word) || strlen(encoded) > sizeof encoded - 32)
         return usage_fault("--segment is longer than any segment and its value", "");
-    snprintf(typed, sizeof typed, "|%s", word);
     top->segments.item = calloc(1, sizeof *top->segments.item);
-    if (top->segments.item == NULL || (top->segments.item[0] = strdup(typed)) == NULL)
+    if (top->segments.item == NULL || asprintf(&segment, "|%s", encoded) < 0)
         return DL_EXIT_SOFTWARE;
+    top->segments.item[0] = segment;
     top->segments.count = top->segments.capacity = top->segment = 1;
     return DL_EXIT_OK;
 }

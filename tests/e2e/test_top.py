@@ -232,7 +232,11 @@ def test_once_is_for_scripts(redis_server):
     # The longest name, and what is no name any more.
     longest = "journey:{0}|stage={0}|tier={0}".format("%20" * 128)
     data.put("journey_stage", longest, events=1)
-    assert first_words("--kind", "journey_stage", "--segment", "tier=" + "%20" * 128) == [longest]
+    assert first_words("--kind", "journey_stage", "--segment", "tier=" + " " * 128) == [longest]
+
+    # As `get` takes it: blanks are encoded.
+    data.put("touchpoint", "touchpoint:desk|tier=New%20York", events=5)
+    assert first_words("--segment", "tier=New York") == ["touchpoint:desk|tier=New%20York"]
 
     # What steers a terminal (here U+009B, CSI, and a mark that turns the direction) is escaped, and the columns stay in line.
     data.put("stage", "stage:evil\u009b31mRED\u202e", events=2)
