@@ -182,6 +182,10 @@ START_TEST(what_is_refused_is_told_and_the_rest_is_answered)
     ck_assert(strncmp(dl_reader_refused(f.reader), "WRONGTYPE", 9) == 0);
     ck_assert_int_eq(dl_reader_scores(f.reader, "all", "24h", &field, 1, &right), DL_OK);
     settle(true); /* a refusal is that of its own round */
+    ck_assert_ptr_null(dl_reader_refused(f.reader));
+    ck_assert_int_eq(dl_reader_names(f.reader, "stage", &names), DL_OK);
+    settle(false);
+    ck_assert_ptr_nonnull(dl_reader_refused(f.reader));
 }
 END_TEST
 
@@ -195,12 +199,19 @@ START_TEST(a_server_that_dies_settles_what_was_asked)
 {
     static const int field = DL_FIELD_events;
     struct dl_reader_scores scores;
+    struct dl_reader_names names = {0};
+    command("SET p:subjects:stage text");
+    ck_assert_int_eq(dl_reader_names(f.reader, "stage", &names), DL_OK);
+    settle(false);
+    ck_assert_ptr_nonnull(dl_reader_refused(f.reader));
     ck_assert_int_eq(kill(f.server.pid, SIGSTOP), 0);
+    ck_assert_int_eq(dl_reader_names(f.reader, "stage", &names), DL_OK); /* a scan begins a round as well */
     ck_assert_int_eq(dl_reader_scores(f.reader, "all", "1h", &field, 1, &scores), DL_OK);
     loop_for(&f.loop, 20);
     ck_assert(!f.settled);
     server_kill(&f.server);
     settle(false);
+    ck_assert_ptr_null(dl_reader_refused(f.reader)); /* lost, not refused: that was the round before */
     ck_assert(loop_until(&f.loop, DEADLINE_MS, is_down, NULL));
     ck_assert_int_eq(dl_reader_scores(f.reader, "all", "1h", &field, 1, &scores), DL_AWAY);
 }
