@@ -141,6 +141,9 @@ static void on_up(void *context)
 {
     struct get *get = context;
     int fields[DL_FIELDS];
+    /* A connection may have broken while names were read: all of it is asked anew, the names too. */
+    get->looking = false;
+    dl_reader_names_deinit(&get->names);
     for (int field = 0; field < DL_FIELDS; field++)
         fields[field] = field;
     enum dl_status status = dl_reader_meta(get->reader, &get->meta);

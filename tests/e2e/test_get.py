@@ -1,6 +1,10 @@
 """delightd get: one subject's scores from Redis."""
 
 import json
+import select
+import socket
+import socketserver
+import threading
 
 import pytest
 from feedback import scores, survey, wait_score
@@ -78,6 +82,43 @@ def test_a_window_without_data_and_wrong_words(redis_server):
     for words, sentence in wrong.items():
         assert sentence in get(*words, *url, expect=64).stderr
     assert "where is Redis?" in get("all", "--set", "windows=[1h]", expect=78).stderr
+
+
+class CutsAt(socketserver.ThreadingTCPServer):
+    """In front of Redis: the first connection that asks with `word` is cut before Redis hears of it; later ones pass."""
+
+    daemon_threads = True
+
+    def __init__(self, word, port):
+        super().__init__(("127.0.0.1", 0), Relay)
+        self.word, self.upstream, self.cuts = word, port, 0
+        self.url = f"redis://127.0.0.1:{self.server_address[1]}/0"
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+class Relay(socketserver.BaseRequestHandler):
+    def handle(self):
+        with socket.create_connection(("127.0.0.1", self.server.upstream)) as upstream:
+            while True:
+                for source in select.select([self.request, upstream], [], [])[0]:
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    if source is self.request and self.server.word in data and self.server.cuts == 0:
+                        self.server.cuts += 1
+                        return
+                    (upstream if source is self.request else self.request).sendall(data)
+
+
+def test_a_connection_that_breaks_while_names_are_read(redis_server):
+    redis_server.client().sadd("cx:subjects:touchpoint", "touchpoint:desk", "touchpoint:kiosk")
+    with CutsAt(b"SSCAN", redis_server.port) as between:
+        said = get("touchpoint:dsek", "--set", f"redis.url={between.url}", "--set", "windows=[1h]", expect=1).stderr
+    assert between.cuts == 1 and "similar: touchpoint:desk\n" in said
 
 
 @pytest.mark.release_only
