@@ -181,8 +181,8 @@ def test_a_redis_that_goes_and_comes(redis_server):
         redis_server.start()
         terminal.wait(lambda lines: "! no daemon writes here" in lines[0] and "no data of this kind" in lines[2], "an empty Redis", 30)
         data.meta()
-        data.put("touchpoint", "touchpoint:new")
-        terminal.wait(lambda lines: "!" not in lines[0] and names(lines) == ["new"], "what is written then")
+        data.put("touchpoint", "touchpoint:new\u202e")  # a mark that turns the direction, shown as such
+        terminal.wait(lambda lines: "!" not in lines[0] and names(lines) == [r"new\u{202E}"], "what is written then")
 
 
 def test_the_rights_of_the_readme_are_enough(tmp_path):
