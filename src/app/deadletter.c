@@ -275,15 +275,6 @@ void dl_letters_print_next(const struct dl_letters *letters)
     putchar('\n');
 }
 
-void dl_print_safely(const char *data, size_t bytes)
-{
-    struct dl_text text = {0};
-    dl_text_add_printable(&text, data, bytes);
-    if (!text.failed && text.bytes > 0)
-        fwrite(text.data, 1, text.bytes, stdout);
-    dl_text_deinit(&text);
-}
-
 /* ---- The command ---- */
 
 /* What a fix has made good is counted by itself where the topics are read again. */

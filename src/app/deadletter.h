@@ -65,8 +65,6 @@ struct dl_letters {
 DL_MUST_USE enum dl_status dl_letters_read(struct dl_letters *letters, const struct dl_letters_view *view);
 /* "--from 0:57,1:63": behind what was looked at. */
 void dl_letters_print_next(const struct dl_letters *letters);
-/* Prints a text that others wrote. */
-void dl_print_safely(const char *data, size_t bytes);
 
 /* ---- What can be done with them; each returns the exit status ---- */
 

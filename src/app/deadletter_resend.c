@@ -2,6 +2,7 @@
 #include "deadletter.h"
 
 #include "clocks.h"
+#include "print.h"
 #include "probe.h"
 
 #include <inttypes.h>
@@ -125,7 +126,7 @@ static void tell_dry(const struct dl_kafka_record *record, const struct dl_kafka
     if (resend->partition >= 0)
         printf(" partition %" PRId32, resend->partition);
     fputs(": ", stdout);
-    dl_print_safely(letter->reason.data, letter->reason.bytes);
+    dl_print_safely(stdout, letter->reason.data, letter->reason.bytes, 0);
     printf(", %zu bytes\n", resend->value_bytes);
 }
 

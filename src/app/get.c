@@ -3,6 +3,7 @@
 
 #include "config.h"
 #include "log.h"
+#include "print.h"
 #include "reader.h"
 #include "settings.h"
 #include "subject_text.h"
@@ -51,7 +52,8 @@ static void print_table(const struct get *get)
     char as_of[DL_TIME_TEXT_SIZE] = "-", cell[DL_VALUE_TEXT_SIZE];
     if (get->meta.as_of_ms >= 0)
         dl_time_format(as_of, get->meta.as_of_ms);
-    printf("%s, as of %s\n%-24s %-10s", get->subject, as_of, "field", "unit");
+    dl_print_safely(stdout, get->subject, strlen(get->subject), 0);
+    printf(", as of %s\n%-24s %-10s", as_of, "field", "unit");
     for (size_t w = 0; w < get->windows; w++)
         if (get->scores[w].there)
             printf(" %*s", CELL_WIDTH, get->window[w]);
@@ -109,15 +111,21 @@ static void print_nothing(struct get *get)
     bool known = false;
     for (size_t i = 0; i < get->names.count; i++)
         known = known || strcmp(get->names.item[i], get->subject) == 0;
-    fprintf(stderr, known ? "delightd get: '%s' has no data in this window\n" : "delightd get: there is no data of '%s'\n", get->subject);
+    fputs(known ? "delightd get: '" : "delightd get: there is no data of '", stderr);
+    dl_print_safely(stderr, get->subject, strlen(get->subject), 0);
+    fputs(known ? "' has no data in this window\n" : "'\n", stderr);
     dl_reader_names_sort(&get->names);
     size_t count = known ? 0 : dl_subject_text_near(get->subject, get->names.item, get->names.count, near);
-    for (size_t i = 0; i < count; i++)
-        fprintf(stderr, "%s%s", i == 0 ? "similar: " : ", ", near[i]);
-    if (count > 0)
+    for (size_t i = 0; i < count; i++) {
+        fputs(i == 0 ? "similar: " : ", ", stderr);
+        dl_print_safely(stderr, near[i], strlen(near[i]), 0);
+    }
+    if (count == 0 && !known) {
+        fprintf(stderr, "%zu names have data in %s:subjects:", get->names.count, get->config->redis.prefix);
+        dl_print_safely(stderr, get->group, strlen(get->group), 0);
+    }
+    if (count > 0 || !known)
         fputc('\n', stderr);
-    else if (!known)
-        fprintf(stderr, "%zu names have data in %s:subjects:%s\n", get->names.count, get->config->redis.prefix, get->group);
 }
 
 /* ---- Asking ---- */
@@ -133,6 +141,9 @@ static void on_up(void *context)
 {
     struct get *get = context;
     int fields[DL_FIELDS];
+    /* A connection may have broken while names were read: all of it is asked anew, the names too. */
+    get->looking = false;
+    dl_reader_names_deinit(&get->names);
     for (int field = 0; field < DL_FIELDS; field++)
         fields[field] = field;
     enum dl_status status = dl_reader_meta(get->reader, &get->meta);
@@ -227,7 +238,11 @@ static int choose_windows(struct get *get)
 
 static int get_subject(struct get *get)
 {
-    if (!dl_subject_text_encode(get->subject, get->arguments->input) || !dl_subject_text_group(get->group, get->subject)) {
+    if (!dl_subject_text_encode(get->subject, get->arguments->input)) {
+        fprintf(stderr, "delightd get: that is longer than any subject: at most %d bytes\n", DL_SUBJECT_TEXT_MAX - 1);
+        return DL_EXIT_USAGE;
+    }
+    if (!dl_subject_text_group(get->group, get->subject)) {
         fprintf(stderr, "delightd get: '%s' is no subject: all, journey:J, journey:J|stage=S, stage:S, touchpoint:T, feature:F, "
                         "each also with |SEGMENT=VALUE\n", get->arguments->input);
         return DL_EXIT_USAGE;

@@ -3,6 +3,7 @@
 #include "commands.h"
 
 #include "lines.h"
+#include "print.h"
 #include "settings.h"
 
 #include <delight/dedupe.h>
@@ -36,7 +37,9 @@ static void on_unknown_field(void *context, struct dl_name field)
 {
     struct scorer *scorer = context;
     scorer->unknown_fields++;
-    fprintf(stderr, "%s:%zu: unknown_field: %.*s\n", scorer->name, scorer->line, (int)field.bytes, field.data);
+    fprintf(stderr, "%s:%zu: unknown_field: ", scorer->name, scorer->line);
+    dl_print_safely(stderr, field.data, field.bytes, 0);
+    fputc('\n', stderr);
 }
 
 static enum dl_status add_to_batch(struct scorer *scorer, const struct dl_event *event)
@@ -251,15 +254,17 @@ static const struct {
     {DL_FIELD_service_level, "service_level", 14}, {DL_FIELD_wait_p95_ms, "wait_p95_ms", 12},
     {DL_FIELD_fcr, "fcr", 9},              {DL_FIELD_complaints, "complaints", 11},
 };
-enum { COLUMNS = sizeof columns / sizeof columns[0] };
+enum { COLUMNS = sizeof columns / sizeof columns[0], NAME_WIDTH_MAX = 60 };
 
 static void print_table(const struct scorer *scorer, const struct dl_subject_info *subjects, size_t count, int64_t late)
 {
-    int name_width = 7;
-    for (size_t i = 0; i < count; i++)
-        if ((int)subjects[i].name_bytes > name_width && subjects[i].name_bytes <= 60)
-            name_width = (int)subjects[i].name_bytes;
-    printf("%-*s %6s", name_width, "subject", "window");
+    size_t name_width = strlen("subject");
+    for (size_t i = 0; i < count; i++) {
+        size_t width = dl_print_width(subjects[i].name, subjects[i].name_bytes);
+        if (width > name_width && width <= NAME_WIDTH_MAX)
+            name_width = width;
+    }
+    printf("%-*s %6s", (int)name_width, "subject", "window");
     for (int c = 0; c < COLUMNS; c++)
         printf(" %*s", columns[c].width, columns[c].title);
     putchar('\n');
@@ -270,7 +275,8 @@ static void print_table(const struct scorer *scorer, const struct dl_subject_inf
                 continue;
             char window[32];
             dl_duration_format(window, sizeof window, scorer->config->windows.item[w]);
-            printf("%-*s %6s", name_width, subjects[i].name, window);
+            dl_print_safely(stdout, subjects[i].name, subjects[i].name_bytes, name_width);
+            printf(" %6s", window);
             for (int c = 0; c < COLUMNS; c++) {
                 char value[DL_VALUE_TEXT_SIZE] = "-";
                 if (scores.value[columns[c].field].kind != DL_VALUE_NONE)

@@ -4,6 +4,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* "journey:" name "|stage=" name "|" segment "=" value: each byte of a name is three at most, encoded. */
+_Static_assert(32 + 4 * 3 * DL_NAME_BYTES_MAX < DL_SUBJECT_TEXT_MAX, "every subject has room");
+
 bool dl_subject_text_encode(char *out, const char *typed)
 {
     size_t bytes = 0;

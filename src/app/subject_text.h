@@ -5,7 +5,8 @@
 
 #include <stddef.h>
 
-enum { DL_SUBJECT_TEXT_MAX = 1024, DL_NEAR_MAX = 5 };
+/* Room for any full name and any group, and its NUL (subject_text.c has the sum). */
+enum { DL_SUBJECT_TEXT_MAX = 4096, DL_NEAR_MAX = 5 };
 
 /* As it stands in keys: blanks and control characters percent-encoded; the signs that part a name stay. out has
  * DL_SUBJECT_TEXT_MAX bytes. false: too long. */

@@ -2,7 +2,9 @@
 #include "top.h"
 
 #include "clocks.h"
+#include "print.h"
 #include "settings.h"
+#include "subject_text.h"
 
 #include <delight/time.h>
 
@@ -134,19 +136,20 @@ static void on_down(void *context)
 
 /* ---- Once ---- */
 
-/* For scripts: the fields' names, and their values as they are. */
+/* For scripts: the fields' names, and their values as they are; only what steers a terminal is escaped. */
 static void print_table(const struct dl_top *top)
 {
-    int name_width = 7;
-    for (size_t i = 0; i < top->row_count; i++)
-        if ((int)strlen(top->rows[i].name) > name_width)
-            name_width = (int)strlen(top->rows[i].name);
-    printf("%-*s", name_width, "subject");
+    size_t name_width = strlen("subject");
+    for (size_t i = 0; i < top->row_count; i++) {
+        size_t width = dl_print_width(top->rows[i].name, strlen(top->rows[i].name));
+        name_width = width > name_width ? width : name_width;
+    }
+    printf("%-*s", (int)name_width, "subject");
     for (size_t i = 0; i < top->field_count; i++)
         printf(" %16s", dl_fields[top->fields[i]].name);
     putchar('\n');
     for (size_t row = 0; row < top->row_count; row++) {
-        printf("%-*s", name_width, top->rows[row].name);
+        dl_print_safely(stdout, top->rows[row].name, strlen(top->rows[row].name), name_width);
         for (size_t i = 0; i < top->field_count; i++) {
             char value[DL_VALUE_TEXT_SIZE] = "-";
             if (top->rows[row].scores.value[top->fields[i]].kind != DL_VALUE_NONE)
@@ -252,13 +255,16 @@ static int choose_sort(struct dl_top *top, const char *word)
 
 static int choose_segment(struct dl_top *top, const char *word)
 {
-    char typed[DL_TOP_TEXT_SIZE];
-    if (strchr(word, '=') == NULL || strchr(word, '|') != NULL || strlen(word) > sizeof typed / 4)
+    char encoded[DL_SUBJECT_TEXT_MAX], *segment;
+    if (strchr(word, '=') == NULL || strchr(word, '|') != NULL)
         return usage_fault("--segment is SEGMENT=VALUE, not ", word);
-    snprintf(typed, sizeof typed, "|%s", word);
+    /* What stands before it in a name has room too. */
+    if (!dl_subject_text_encode(encoded, word) || strlen(encoded) > sizeof encoded - 32)
+        return usage_fault("--segment is longer than any segment and its value", "");
     top->segments.item = calloc(1, sizeof *top->segments.item);
-    if (top->segments.item == NULL || (top->segments.item[0] = strdup(typed)) == NULL)
+    if (top->segments.item == NULL || asprintf(&segment, "|%s", encoded) < 0)
         return DL_EXIT_SOFTWARE;
+    top->segments.item[0] = segment;
     top->segments.count = top->segments.capacity = top->segment = 1;
     return DL_EXIT_OK;
 }

@@ -3,6 +3,7 @@
 #include "top.h"
 
 #include "clocks.h"
+#include "subject_text.h"
 
 #include <delight/time.h>
 
@@ -14,6 +15,12 @@ enum { SLICE = 500 /* hashes asked for at a time */ };
 const char *dl_top_segment(const struct dl_top *top)
 {
     return top->segment > 0 && top->segment <= top->segments.count ? top->segments.item[top->segment - 1] : "";
+}
+
+/* Of the kind or the subject "all", with the segment that is asked for. */
+static void name_text(const struct dl_top *top, enum dl_kind kind, char out[static DL_SUBJECT_TEXT_MAX])
+{
+    snprintf(out, DL_SUBJECT_TEXT_MAX, "%s%s", dl_kind_name(kind), dl_top_segment(top));
 }
 
 static void window_text(const struct dl_top *top, char out[static DL_TOP_WINDOW_SIZE])
@@ -67,8 +74,8 @@ static int sort_field(const struct dl_top *top)
 
 static enum dl_status ask_names(struct dl_top *top)
 {
-    char group[DL_TOP_TEXT_SIZE];
-    snprintf(group, sizeof group, "%s%s", dl_kind_name(top->kind), dl_top_segment(top));
+    char group[DL_SUBJECT_TEXT_MAX];
+    name_text(top, top->kind, group);
     top->reading.phase = DL_TOP_ASKING_NAMES;
     enum dl_status status = dl_reader_meta(top->reader, &top->reading.meta);
     return status == DL_OK ? dl_reader_names(top->reader, group, &top->reading.names) : status;
@@ -77,12 +84,12 @@ static enum dl_status ask_names(struct dl_top *top)
 static enum dl_status ask_scores(struct dl_top *top)
 {
     struct dl_top_reading *reading = &top->reading;
-    char window[DL_TOP_WINDOW_SIZE], subject[DL_TOP_TEXT_SIZE];
+    char window[DL_TOP_WINDOW_SIZE], subject[DL_SUBJECT_TEXT_MAX];
     enum dl_status status = DL_OK;
     window_text(top, window);
     reading->phase = DL_TOP_ASKING_SCORES;
     if (reading->asked == 0) {
-        snprintf(subject, sizeof subject, "%s%s", dl_kind_name(DL_KIND_ALL), dl_top_segment(top));
+        name_text(top, DL_KIND_ALL, subject);
         status = dl_reader_scores(top->reader, subject, window, top->fields, top->field_count, &reading->whole);
     }
     for (size_t i = 0; i < SLICE && reading->asked < reading->count && status == DL_OK; i++) {
@@ -112,8 +119,8 @@ static bool is_ranked(const struct dl_top *top, int field)
 
 static enum dl_status ask_slice(struct dl_top *top)
 {
-    char group[DL_TOP_TEXT_SIZE], window[DL_TOP_WINDOW_SIZE];
-    snprintf(group, sizeof group, "%s%s", dl_kind_name(top->kind), dl_top_segment(top));
+    char group[DL_SUBJECT_TEXT_MAX], window[DL_TOP_WINDOW_SIZE];
+    name_text(top, top->kind, group);
     window_text(top, window);
     top->reading.phase = DL_TOP_ASKING_SLICE;
     top->reading.first = top->first;
@@ -211,8 +218,8 @@ static enum dl_status ask_trends(struct dl_top *top)
     reading->halves = calloc((reading->trend_end - reading->trend_first + 1) * top->trend_count, sizeof *reading->halves);
     if (reading->halves == NULL)
         return DL_MEMORY;
-    char whole[DL_TOP_TEXT_SIZE];
-    snprintf(whole, sizeof whole, "%s%s", dl_kind_name(DL_KIND_ALL), dl_top_segment(top));
+    char whole[DL_SUBJECT_TEXT_MAX];
+    name_text(top, DL_KIND_ALL, whole);
     enum dl_status status = dl_reader_trend(top->reader, whole, window, top->trend_measures, top->trend_count,
                                             &reading->halves[(reading->trend_end - reading->trend_first) * top->trend_count]);
     for (size_t row = reading->trend_first; row < reading->trend_end && status == DL_OK; row++)
@@ -279,7 +286,7 @@ static void give_up(struct dl_top *top, enum dl_status status)
 
 static void take_segments(struct dl_top *top, bool whole)
 {
-    char now[DL_TOP_TEXT_SIZE];
+    char now[DL_SUBJECT_TEXT_MAX];
     snprintf(now, sizeof now, "%s", dl_top_segment(top));
     dl_reader_names_sort(&top->segments);
     top->segment = 0;

@@ -48,6 +48,16 @@ static void lay_out(struct picture *picture)
         needed -= cell_width(&picture->column[picture->first_column++]);
 }
 
+/* A text with what others named in it, over the whole row; what turns the direction of writing has no width, so the terminal
+ * would let it pass. */
+static void put_named(const struct picture *picture, int row, int look, const char *text)
+{
+    struct dl_text shown = {0};
+    dl_text_add_printable(&shown, text, strlen(text));
+    dl_terminal_put(picture->terminal, row, 0, picture->width, look, shown.failed || shown.data == NULL ? "" : shown.data);
+    dl_text_deinit(&shown);
+}
+
 /* ---- Head ---- */
 
 static void age_text(char *out, size_t out_size, int64_t age_ms)
@@ -92,7 +102,7 @@ static void draw_head(const struct picture *picture, int64_t now_ms, int64_t wal
     }
     alert_text(top, now_ms, alert, sizeof alert);
     int used = dl_terminal_width(picture->terminal, right);
-    dl_terminal_put(picture->terminal, 0, 0, picture->width, DL_TERMINAL_BOLD, title);
+    put_named(picture, 0, DL_TERMINAL_BOLD, title);
     /* In a narrow terminal the age is worth more than the title. */
     int column = picture->width > used ? picture->width - used : 0;
     dl_terminal_put(picture->terminal, 0, column, used, DL_TERMINAL_BOLD, right);
@@ -146,7 +156,7 @@ static void draw_row(const struct picture *picture, int at_row, const struct dl_
     char name[DL_TOP_NAME_SIZE], cell[DL_TOP_CELL_SIZE];
     int at = picture->name_width;
     dl_top_name(name, row->name);
-    dl_terminal_put(picture->terminal, at_row, 0, picture->width, look, name);
+    put_named(picture, at_row, look, name);
     dl_terminal_put(picture->terminal, at_row, at, picture->width - at, look, "");
     for (size_t i = picture->first_column; i < picture->column_count; i++) {
         const struct dl_top_column *column = &picture->column[i];

@@ -170,6 +170,10 @@ def test_score_reads_pipes_in_any_order_and_reports_each_line(tmp_path):
     assert "-:3: out_of_range: " in forward.stderr
     strict = run_delightd("score", "-", "--strict", "--windows", "1h", stdin="\n".join(lines))
     assert strict.returncode == 65 and "-:6: unknown_field: colour" in strict.stderr
+    evil = ['{"type":"survey","touchpoint":"evil\\u009b31mRED","nps":9,"time":"2026-01-01T11:59:00Z","\\u009b1m":1}']
+    table = run_delightd("score", "-", "--strict", "--windows", "1h", stdin="\n".join(evil))
+    assert r"touchpoint:evil\u{009B}31mRED     1h         1 " in table.stdout and "\u009b" not in table.stdout + table.stderr
+    assert r"-:1: unknown_field: \u{009B}1m" in table.stderr
     earlier = run_delightd("score", "-", "--windows", "1h", "--as-of", "2026-01-01T11:59:30Z", "--format", "json", stdin="\n".join(lines))
     assert json.loads(earlier.stdout)["subjects"]["touchpoint:desk"]["1h"]["nps_n"] == 2
     missing = run_delightd("score", tmp_path / "no-such-file")

@@ -1,6 +1,10 @@
 """delightd get: one subject's scores from Redis."""
 
 import json
+import select
+import socket
+import socketserver
+import threading
 
 import pytest
 from feedback import scores, survey, wait_score
@@ -54,11 +58,22 @@ def test_a_window_without_data_and_wrong_words(redis_server):
     client.sadd("cx:subjects:touchpoint", "touchpoint:t")
     client.hset("cx:{touchpoint:t}:24h", mapping={"events": "1"})
     url = ["--set", f"redis.url={redis_server.url()}", "--set", "windows=[1h, 24h]"]
+    gone = "delightd get: no daemon writes under the prefix cx now\n"
     assert "'touchpoint:t' has no data in this window" in get("touchpoint:t", "--window", "1h", *url, expect=1).stderr
     assert get("touchpoint:t", "--window", "24h", *url).stdout.splitlines()[-1].split()[:2] == ["events", "1"]
+    longest = "journey:{0}|stage={0}|{0}={0}".format(" " * 128)
+    client.hset("cx:{" + longest.replace(" ", "%20") + "}:24h", mapping={"events": "3"})
+    assert get(longest, *url).stdout.splitlines()[-1].split()[:2] == ["events", "3"]
+    client.sadd("cx:subjects:touchpoint", "touchpoint:evil\u009b31mRED")
+    client.hset("cx:{touchpoint:evil\u009b31mRED}:24h", mapping={"events": "1"})
+    assert get("touchpoint:mRED", *url, expect=1).stderr.endswith("similar: touchpoint:evil\\u{009B}31mRED\n" + gone)
+    assert get("touchpoint:evil\u009b31mRED", *url).stdout.startswith("touchpoint:evil\\u{009B}31mRED, as of ")
+    said = get("touchpoint:evil\u009b31mRED", "--window", "1h", *url, expect=1).stderr
+    assert said.startswith("delightd get: 'touchpoint:evil\\u{009B}31mRED' has no data in this window\n")
     wrong = {
         (): "what of? Give SUBJECT",
         ("kiosk",): "is no subject",
+        ("stage:" + "s" * 5000,): "longer than any subject",
         ("all", "--window", "2h"): "not one of the configured windows",
         ("all", "--window", "soon"): "--window is a duration",
         ("all", "--format", "xml"): "--format is table or json",
@@ -67,6 +82,43 @@ def test_a_window_without_data_and_wrong_words(redis_server):
     for words, sentence in wrong.items():
         assert sentence in get(*words, *url, expect=64).stderr
     assert "where is Redis?" in get("all", "--set", "windows=[1h]", expect=78).stderr
+
+
+class CutsAt(socketserver.ThreadingTCPServer):
+    """In front of Redis: the first connection that asks with `word` is cut before Redis hears of it; later ones pass."""
+
+    daemon_threads = True
+
+    def __init__(self, word, port):
+        super().__init__(("127.0.0.1", 0), Relay)
+        self.word, self.upstream, self.cuts = word, port, 0
+        self.url = f"redis://127.0.0.1:{self.server_address[1]}/0"
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+class Relay(socketserver.BaseRequestHandler):
+    def handle(self):
+        with socket.create_connection(("127.0.0.1", self.server.upstream)) as upstream:
+            while True:
+                for source in select.select([self.request, upstream], [], [])[0]:
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    if source is self.request and self.server.word in data and self.server.cuts == 0:
+                        self.server.cuts += 1
+                        return
+                    (upstream if source is self.request else self.request).sendall(data)
+
+
+def test_a_connection_that_breaks_while_names_are_read(redis_server):
+    redis_server.client().sadd("cx:subjects:touchpoint", "touchpoint:desk", "touchpoint:kiosk")
+    with CutsAt(b"SSCAN", redis_server.port) as between:
+        said = get("touchpoint:dsek", "--set", f"redis.url={between.url}", "--set", "windows=[1h]", expect=1).stderr
+    assert between.cuts == 1 and "similar: touchpoint:desk\n" in said
 
 
 @pytest.mark.release_only

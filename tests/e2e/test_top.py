@@ -181,8 +181,8 @@ def test_a_redis_that_goes_and_comes(redis_server):
         redis_server.start()
         terminal.wait(lambda lines: "! no daemon writes here" in lines[0] and "no data of this kind" in lines[2], "an empty Redis", 30)
         data.meta()
-        data.put("touchpoint", "touchpoint:new")
-        terminal.wait(lambda lines: "!" not in lines[0] and names(lines) == ["new"], "what is written then")
+        data.put("touchpoint", "touchpoint:new\u202e")  # a mark that turns the direction, shown as such
+        terminal.wait(lambda lines: "!" not in lines[0] and names(lines) == [r"new\u{202E}"], "what is written then")
 
 
 def test_the_rights_of_the_readme_are_enough(tmp_path):
@@ -229,6 +229,22 @@ def test_once_is_for_scripts(redis_server):
     assert first_words("--kind", "feature") == ["feature:wifi"]
     assert first_words("--kind", "journey", expect=1) == []
 
+    # The longest name, and what is no name any more.
+    longest = "journey:{0}|stage={0}|tier={0}".format("%20" * 128)
+    data.put("journey_stage", longest, events=1)
+    assert first_words("--kind", "journey_stage", "--segment", "tier=" + " " * 128) == [longest]
+
+    # As `get` takes it: blanks are encoded.
+    data.put("touchpoint", "touchpoint:desk|tier=New%20York", events=5)
+    assert first_words("--segment", "tier=New York") == ["touchpoint:desk|tier=New%20York"]
+
+    # What steers a terminal (here U+009B, CSI, and a mark that turns the direction) is escaped, and the columns stay in line.
+    data.put("stage", "stage:evil\u009b31mRED\u202e", events=2)
+    data.put("stage", "stage:señor", events=1)
+    head, evil, good = run_delightd("top", "--once", "--kind", "stage", *data.options).stdout.splitlines()
+    assert evil.startswith(r"stage:evil\u{009B}31mRED\u{202E} ") and "\u009b" not in evil and "\u202e" not in evil
+    assert len(head) == len(evil) == len(good) and good.startswith("stage:señor  ")
+
 
 @pytest.mark.release_only
 def test_wrong_words(redis_server):
@@ -237,6 +253,7 @@ def test_wrong_words(redis_server):
         ("--kind", "person"): "--kind is",
         ("--window", "2h"): "--window is one of",
         ("--segment", "vip"): "--segment is SEGMENT=VALUE",
+        ("--segment", "tier=" + "v" * 5000): "--segment is longer than any",
         ("--sort", "handle"): "--sort is one of: name events nps",
         ("--sort", "kano_better"): "--sort is one of",
         ("here",): "what is this: here",

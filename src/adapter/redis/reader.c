@@ -18,7 +18,7 @@ struct dl_reader {
     size_t asked;  /* not answered yet */
     bool failed;   /* one of them was refused */
     bool closing;
-    char refused[REFUSED_SIZE];
+    char refused[REFUSED_SIZE]; /* since the first of them; "": nothing */
 };
 
 /* One command, or a scan of several. */
@@ -82,6 +82,13 @@ static bool add_name(struct dl_reader_names *names, const char *data, size_t byt
 
 /* ---- Questions ---- */
 
+/* A refusal is that of its own round. */
+static void begin_question(struct dl_reader *reader)
+{
+    if (reader->asked++ == 0)
+        reader->refused[0] = '\0';
+}
+
 static void end_question(struct question *question)
 {
     struct dl_reader *reader = question->reader;
@@ -137,7 +144,7 @@ static enum dl_status ask(struct dl_reader *reader, take_answer *on_answer, void
         free(question);
         return status;
     }
-    reader->asked++;
+    begin_question(reader);
     return DL_OK;
 }
 
@@ -151,21 +158,21 @@ static bool is_list(const struct redisReply *reply, size_t elements)
     return reply->type == REDIS_REPLY_ARRAY && reply->elements >= elements;
 }
 
-/* NULL: out of memory. */
+/* Of any length: a key that is cut is another one. NULL: out of memory. */
 static char *key_of(const struct dl_reader *reader, const char *format, ...) DL_PRINTF(2, 3);
 static char *key_of(const struct dl_reader *reader, const char *format, ...)
 {
-    struct dl_text key = {0};
-    char rest[1024];
+    char *rest, *key;
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(rest, sizeof rest, format, arguments);
+    int length = vasprintf(&rest, format, arguments);
     va_end(arguments);
-    dl_text_printf(&key, "%s:%s", reader->prefix, rest);
-    if (!key.failed)
-        return key.data;
-    dl_text_deinit(&key);
-    return NULL;
+    if (length < 0)
+        return NULL;
+    if (asprintf(&key, "%s:%s", reader->prefix, rest) < 0)
+        key = NULL;
+    free(rest);
+    return key;
 }
 
 /* ---- Meta ---- */
@@ -301,7 +308,7 @@ static enum dl_status scan(struct dl_reader *reader, take_answer *on_answer, cha
     *question = (struct question){.reader = reader, .on_answer = on_answer, .out = names, .key = key};
     enum dl_status status = scan_on(question, "0");
     if (status == DL_OK) {
-        reader->asked++;
+        begin_question(reader);
         return DL_OK;
     }
     free(key);

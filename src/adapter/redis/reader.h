@@ -51,7 +51,7 @@ DL_MUST_USE enum dl_status dl_reader_open(struct dl_reader **reader, uv_loop_t *
 void dl_reader_close(struct dl_reader *reader); /* frees itself; no callbacks from now on */
 bool dl_reader_up(const struct dl_reader *reader);
 bool dl_reader_idle(const struct dl_reader *reader); /* nothing is asked */
-/* What Redis said the last time it refused something, NULL: it has not. */
+/* In the words of Redis, what it refused of this round: since nothing was asked. NULL: nothing. */
 const char *dl_reader_refused(const struct dl_reader *reader);
 
 /* Questions. Texts are copied; what they fill must live until on_settled or on_down. DL_AWAY, DL_FULL, DL_MEMORY: not asked.

@@ -107,6 +107,24 @@ START_TEST(scores_are_values)
 }
 END_TEST
 
+START_TEST(a_key_is_whole_however_long_its_subject_is)
+{
+    static const int field = DL_FIELD_events;
+    char subject[1600];
+    struct dl_reader_scores scores[2];
+    memset(subject, 'x', sizeof subject);
+    subject[sizeof subject - 1] = '\0';
+    command("HSET p:{%s}:1h events 3", subject);
+    command("HSET p:{%s}:24h events 4", subject);
+    ck_assert_int_eq(dl_reader_scores(f.reader, subject, "1h", &field, 1, &scores[0]), DL_OK);
+    ck_assert_int_eq(dl_reader_scores(f.reader, subject, "24h", &field, 1, &scores[1]), DL_OK);
+    settle(true);
+    ck_assert(scores[0].there && scores[1].there);
+    ck_assert_int_eq(scores[0].scores.value[field].integer, 3);
+    ck_assert_int_eq(scores[1].scores.value[field].integer, 4);
+}
+END_TEST
+
 START_TEST(names_are_read_to_the_end_of_a_scan)
 {
     struct dl_reader_names names = {0}, none = {0}, rank = {0}, segments = {0};
@@ -164,6 +182,10 @@ START_TEST(what_is_refused_is_told_and_the_rest_is_answered)
     ck_assert(strncmp(dl_reader_refused(f.reader), "WRONGTYPE", 9) == 0);
     ck_assert_int_eq(dl_reader_scores(f.reader, "all", "24h", &field, 1, &right), DL_OK);
     settle(true); /* a refusal is that of its own round */
+    ck_assert_ptr_null(dl_reader_refused(f.reader));
+    ck_assert_int_eq(dl_reader_names(f.reader, "stage", &names), DL_OK);
+    settle(false);
+    ck_assert_ptr_nonnull(dl_reader_refused(f.reader));
 }
 END_TEST
 
@@ -177,12 +199,19 @@ START_TEST(a_server_that_dies_settles_what_was_asked)
 {
     static const int field = DL_FIELD_events;
     struct dl_reader_scores scores;
+    struct dl_reader_names names = {0};
+    command("SET p:subjects:stage text");
+    ck_assert_int_eq(dl_reader_names(f.reader, "stage", &names), DL_OK);
+    settle(false);
+    ck_assert_ptr_nonnull(dl_reader_refused(f.reader));
     ck_assert_int_eq(kill(f.server.pid, SIGSTOP), 0);
+    ck_assert_int_eq(dl_reader_names(f.reader, "stage", &names), DL_OK); /* a scan begins a round as well */
     ck_assert_int_eq(dl_reader_scores(f.reader, "all", "1h", &field, 1, &scores), DL_OK);
     loop_for(&f.loop, 20);
     ck_assert(!f.settled);
     server_kill(&f.server);
     settle(false);
+    ck_assert_ptr_null(dl_reader_refused(f.reader)); /* lost, not refused: that was the round before */
     ck_assert(loop_until(&f.loop, DEADLINE_MS, is_down, NULL));
     ck_assert_int_eq(dl_reader_scores(f.reader, "all", "1h", &field, 1, &scores), DL_AWAY);
 }
@@ -212,6 +241,7 @@ int main(void)
     tcase_add_checked_fixture(reader, setup, teardown);
     tcase_add_checked_fixture(closing, setup, NULL);
     tcase_add_test(reader, scores_are_values);
+    tcase_add_test(reader, a_key_is_whole_however_long_its_subject_is);
     tcase_add_test(reader, names_are_read_to_the_end_of_a_scan);
     tcase_add_test(reader, what_is_refused_is_told_and_the_rest_is_answered);
     tcase_add_test(reader, a_server_that_dies_settles_what_was_asked);
