@@ -317,6 +317,7 @@ static int open_terminal(struct command *command)
     uv_poll_start(&command->keys, UV_READABLE | UV_DISCONNECT, on_keys);
     uv_signal_init(loop, &command->resized);
     uv_signal_start(&command->resized, on_resized, SIGWINCH); /* in place of ncurses' own */
+    dl_terminal_resized(command->top.terminal); /* it may have been since it was opened */
     command->resized.data = command->keys.data = command;
     for (int i = 0; i < 3; i++) {
         uv_signal_init(loop, &command->signals[i]);

@@ -93,6 +93,7 @@ void dl_terminal_resized(struct dl_terminal *terminal)
     (void)terminal;
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0)
         (void)resizeterm(size.ws_row, size.ws_col);
+    (void)clearok(curscr, TRUE); /* what a terminal makes of its content then is its own affair */
 }
 
 /* ---- Picture ---- */
