@@ -61,7 +61,7 @@ struct dl_http_options {
     size_t connections_max;     /* more are not accepted until one has gone */
     size_t streams_max;         /* of them; more are answered 503 */
     size_t stream_bytes;        /* a stream that is further behind is dropped. A power of two */
-    int64_t request_ms_max;     /* a request, its answer, or the silence between two takes longer: the connection is closed */
+    int64_t request_ms_max;     /* a request with its answer, or the silence before it, takes longer: the connection is closed */
     int64_t stream_ms_max;      /* a stream that takes nothing for so long is dropped */
     int64_t keep_alive_ms;      /* how often a stream gets a comment when there is nothing to say */
     struct dl_note_sink *notes; /* outlives it */

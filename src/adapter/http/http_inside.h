@@ -38,7 +38,7 @@ struct dl_http_connection {
     struct dl_http *http;
     struct dl_http_connection *before, *after;
     int fd;
-    uint64_t since_ms; /* loop time at which it was accepted, or its last answer was sent */
+    uint64_t since_ms; /* loop time at which it was accepted, its request began, or its last answer was sent */
 
     /* If it is a stream */
     struct MHD_Connection *stream; /* NULL: it is not */

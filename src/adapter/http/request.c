@@ -42,6 +42,13 @@ bool dl_http_add_headers(struct MHD_Response *response, const char *content_type
     return true;
 }
 
+/* NULL: none, for want of memory. */
+static struct dl_http_connection *connection_of(struct MHD_Connection *handle)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(handle, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info == NULL ? NULL : info->socket_context;
+}
+
 /* The response stays the caller's, too. */
 static enum MHD_Result share(struct dl_http *http, struct MHD_Connection *connection, unsigned status, struct MHD_Response *response)
 {
@@ -135,8 +142,7 @@ static bool token_known(const struct dl_http *http, struct MHD_Connection *conne
 static enum MHD_Result answer_stream(struct dl_http *http, struct MHD_Connection *handle, bool head)
 {
     static const char content_type[] = "text/event-stream";
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(handle, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct dl_http_connection *connection = info == NULL ? NULL : info->socket_context;
+    struct dl_http_connection *connection = connection_of(handle);
     if (connection == NULL)
         return MHD_NO;
     if (head)
@@ -190,7 +196,9 @@ static const struct dl_http_route *find_route(const struct dl_http *http, const 
 
 void *dl_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection)
 {
-    (void)context;
+    struct dl_http_connection *asking = connection_of(connection);
+    if (asking != NULL) /* the silence is over: the request has its own time */
+        asking->since_ms = dl_http_now(context);
     size_t bytes = strlen(uri) + 1;
     struct dl_http_request *request = malloc(sizeof *request + bytes);
     if (request == NULL)

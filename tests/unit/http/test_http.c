@@ -303,6 +303,33 @@ START_TEST(a_request_that_does_not_end_is_closed_however_it_trickles)
 }
 END_TEST
 
+/* Both are there as long; one asks when more than half of the time is over. If the loop was held up so that both are due
+ * when it looks, nothing can be told, and it is done again. */
+START_TEST(a_request_has_its_own_time_however_long_it_was_silent_before)
+{
+    struct dl_http_options options = options_of("127.0.0.1:0");
+    options.request_ms_max = 1000;
+    for (bool told = false; !told;) {
+        start(&options);
+        int silent = connect_to(0), asking = connect_to(0);
+        wait_for(counts().connections == 2);
+        uint64_t begun_ms = uv_now(&loop);
+        wait_for(uv_now(&loop) - begun_ms >= 600);
+        uint64_t asked_ms = uv_now(&loop);
+        send_text(asking, "GET /echo HTTP/1.1\r\nHost: localhost\r\n");
+        wait_for(counts().timed_out > 0);
+        told = uv_now(&loop) - asked_ms <= 1000;
+        if (told)
+            ck_assert_int_eq(counts().timed_out, 1);
+        wait_for(counts().timed_out == 2); /* it is not for ever, either */
+        ck_assert_int_eq(counts().requests, 0);
+        close(silent);
+        close(asking);
+        stop();
+    }
+}
+END_TEST
+
 START_TEST(who_does_not_take_an_answer_is_closed)
 {
     struct dl_http_options options = options_of("127.0.0.1:0");
@@ -575,6 +602,7 @@ int main(void)
     tcase_add_test(limits, headers_that_are_too_large_are_refused);
     tcase_add_test(limits, connections_over_the_limit_wait_for_one_to_go);
     tcase_add_test(limits, a_request_that_does_not_end_is_closed_however_it_trickles);
+    tcase_add_test(limits, a_request_has_its_own_time_however_long_it_was_silent_before);
     tcase_add_test(limits, who_does_not_take_an_answer_is_closed);
     tcase_add_test(streams, every_stream_gets_what_is_said_from_then_on);
     tcase_add_test(streams, the_ring_wraps_around_whole);
