@@ -1,6 +1,6 @@
 /* The inside of HTTP: http.c (life, the loop), listen.c (addresses), request.c
- * (who may have what), kept.c
- * (answers that stand for a moment), stream.c (server-sent events).
+ * (who may have what), kept.c (answers that stand for a moment), stream.c
+ * (server-sent events).
  *
  * All streams read one ring of bytes, each at a place of its own:
  *
