@@ -1,5 +1,6 @@
 #include "clocks.h"
 #include "daemon.h"
+#include "metrics_scores.h"
 #include "openmetrics.h"
 
 #include <inttypes.h>
@@ -271,7 +272,7 @@ static const struct row rows[] = {
 
 /* Known when the scores are written. */
 static const struct row scores_cut_row = {
-    GAUGE("delightd_scores_cut", "", "1 if http.scores_max was reached, so that scores are missing above."), AT(scores_cut)};
+    GAUGE("delightd_scores_cut", "", "1 if scores are missing above: http.scores_max was reached, or 50,000 windows of subjects had none."), AT(scores_cut)};
 
 /* librdkafka's, of each consumer there is. */
 #undef AT
@@ -375,7 +376,10 @@ void dl_serve_metrics(void *context, const struct dl_http_request *request, stru
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         add_row(&rows[i], &sight, &metrics);
     add_kafka(&sight, &metrics);
-    sight.scores_cut = dl_serve_add_scores(daemon, &text, metrics.openmetrics);
+    if (dl_serve_showing(daemon)) {
+        const struct dl_score_options options = dl_settings_score(daemon->config);
+        sight.scores_cut = dl_metrics_scores(&text, metrics.openmetrics, dl_scoring_engine(dl_daemon_scoring(daemon)), daemon->config, &options);
+    }
     add_row(&scores_cut_row, &sight, &metrics);
     dl_metrics_end(&metrics);
     answer->content_type = dl_metrics_content_type(metrics.openmetrics);
