@@ -262,6 +262,7 @@ static const struct row rows[] = {
     {COUNTER("delightd_http_refused", "", "Requests answered with 400, 401, 405 or 421 before they were looked into."), AT(http.refused)},
     {COUNTER("delightd_http_timeouts", "", "Connections closed because a request or its answer took too long."), AT(http.timed_out)},
     {GAUGE("delightd_http_connections", "", "Connections that are open."), AT(http.connections)},
+    {GAUGE("delightd_http_body_bytes", "bytes", "Answers that are on their way, or kept for who asks the same."), AT(http.body_bytes)},
     {GAUGE("delightd_http_streams", "", "Streams of changes that are open."), AT(http.streams)},
     {COUNTER("delightd_http_streams_dropped", "", "Streams dropped because they were too slow."), AT(http.streams_dropped)},
 

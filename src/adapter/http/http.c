@@ -200,6 +200,7 @@ static void on_tick(uv_timer_t *timer)
         return;
     }
     end_overdue(http);
+    dl_http_kept_tick(http);
     dl_http_stream_tick(http);
 }
 

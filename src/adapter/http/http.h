@@ -72,6 +72,7 @@ struct dl_http_counts {
     int64_t kept;             /* of them: answers that stood already */
     int64_t refused;          /* of them: 400, 401, 405, 421 */
     int64_t connections, streams; /* open now */
+    int64_t body_bytes;       /* of routes' answers that are on their way or kept, now */
     int64_t streams_dropped;  /* too slow */
     int64_t timed_out;        /* connections */
     int64_t attempts;         /* to listen */

@@ -115,6 +115,8 @@ struct MHD_Response *dl_http_kept_find(struct dl_http *http, const char *uri, co
 /* Takes the response, which may be on its way to somebody. */
 void dl_http_keep(struct dl_http *http, const struct dl_http_route *route, const char *uri, const char *accept,
                   struct MHD_Response *response);
+/* What is too old goes though nobody asks for it. */
+void dl_http_kept_tick(struct dl_http *http);
 void dl_http_forget_all(struct dl_http *http);
 
 /* ---- stream.c ---- */

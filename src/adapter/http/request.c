@@ -159,6 +159,37 @@ static enum MHD_Result answer_bytes(struct dl_http *http, struct MHD_Connection 
     return queue(http, connection, MHD_HTTP_OK, response, route->content_type);
 }
 
+struct body {
+    struct dl_http *http;
+    char *data;
+    size_t bytes;
+};
+
+/* Nobody is sent it any more, and it is not kept. */
+static void on_body_free(void *context)
+{
+    struct body *body = context;
+    body->http->counts.body_bytes -= (int64_t)body->bytes;
+    free(body->data);
+    free(body);
+}
+
+/* Takes the data. NULL: out of memory. */
+static struct MHD_Response *hold(struct dl_http *http, char *data, size_t bytes)
+{
+    struct body *body = malloc(sizeof *body);
+    struct MHD_Response *response =
+        body == NULL ? NULL : MHD_create_response_from_buffer_with_free_callback_cls(bytes, data, on_body_free, body);
+    if (response == NULL) {
+        free(body);
+        free(data);
+        return NULL;
+    }
+    *body = (struct body){http, data, bytes};
+    http->counts.body_bytes += (int64_t)bytes;
+    return response;
+}
+
 static enum MHD_Result answer(struct dl_http *http, const struct dl_http_request *request, const struct dl_http_route *route)
 {
     struct MHD_Connection *connection = request->connection;
@@ -172,9 +203,7 @@ static enum MHD_Result answer(struct dl_http *http, const struct dl_http_request
     route->answer(http->options.context, request, &made);
     if (made.body == NULL)
         return queue_text(http, connection, MHD_HTTP_SERVICE_UNAVAILABLE, NULL, NULL, "{\"error\":\"out of memory\"}\n");
-    response = MHD_create_response_from_buffer(made.body_bytes, made.body, MHD_RESPMEM_MUST_FREE);
-    if (response == NULL)
-        free(made.body);
+    response = hold(http, made.body, made.body_bytes);
     if (route->keep == DL_HTTP_KEEP_NOT || made.status != MHD_HTTP_OK || response == NULL)
         return queue(http, connection, made.status, response, made.content_type);
     if (!dl_http_add_headers(response, made.content_type)) {

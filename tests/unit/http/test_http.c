@@ -137,6 +137,17 @@ START_TEST(answers_stand_for_those_who_ask_the_same)
 }
 END_TEST
 
+START_TEST(what_nobody_asks_for_any_more_is_not_kept)
+{
+    start_plain();
+    get("/kept", "");
+    get("/second", "");
+    ck_assert_int_eq(counts().requests, 2);
+    wait_for(counts().body_bytes == 0);
+    stop();
+}
+END_TEST
+
 START_TEST(what_is_no_request_is_closed)
 {
     static const char *const rows[] = {"GET /echo HTTP/1.1\r\nno colon\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02\x01\r\n\r\n",
@@ -339,8 +350,10 @@ START_TEST(who_does_not_take_an_answer_is_closed)
     int fd = connect_to(4096);
     send_text(fd, "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
     wait_for(counts().requests == 1);
+    ck_assert_int_eq(counts().body_bytes, 32 * 1024 * 1024);
     wait_for(counts().timed_out == 1);
     wait_for(counts().connections == 0);
+    ck_assert_int_eq(counts().body_bytes, 0);
     close(fd);
     stop();
 }
@@ -595,6 +608,7 @@ int main(void)
     tcase_add_test(requests, a_head_is_a_get_without_its_body);
     tcase_add_test(requests, one_connection_carries_many_requests_and_bodies_mean_nothing);
     tcase_add_test(requests, answers_stand_for_those_who_ask_the_same);
+    tcase_add_test(requests, what_nobody_asks_for_any_more_is_not_kept);
     tcase_add_test(requests, what_is_no_request_is_closed);
     tcase_add_test(requests, host_names);
     tcase_add_test(requests, a_token_is_asked_for_but_where_a_route_is_open);
