@@ -258,7 +258,7 @@ static bool copy_options(struct dl_http *http, const struct dl_http_options *opt
 enum dl_status dl_http_open(struct dl_http **result, uv_loop_t *loop, const struct dl_http_options *options)
 {
     DL_ASSERT(options->stream_bytes >= 1024 && (options->stream_bytes & (options->stream_bytes - 1)) == 0);
-    DL_ASSERT(options->connections_max > 0 && options->routes != NULL && options->notes != NULL);
+    DL_ASSERT(options->connections_max > 0 && options->body_bytes_max > 0 && options->routes != NULL && options->notes != NULL);
     struct dl_http *http = calloc(1, sizeof *http);
     if (http == NULL)
         return DL_MEMORY;

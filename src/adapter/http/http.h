@@ -60,6 +60,7 @@ struct dl_http_options {
     void *context;              /* of every route's answer */
     size_t connections_max;     /* more are not accepted until one has gone */
     size_t streams_max;         /* of them; more are answered 503 */
+    size_t body_bytes_max;      /* of routes' answers at a time, and one answer more; then 503, but for open routes */
     size_t stream_bytes;        /* a stream that is further behind is dropped. A power of two */
     int64_t request_ms_max;     /* a request with its answer, or the silence before it, takes longer: the connection is closed */
     int64_t stream_ms_max;      /* a stream that takes nothing for so long is dropped */

@@ -190,6 +190,15 @@ static struct MHD_Response *hold(struct dl_http *http, char *data, size_t bytes)
     return response;
 }
 
+/* Who asks for much and reads it slowly must not have all memory. What is kept for nobody yet goes first. */
+static bool bodies_are_many(struct dl_http *http)
+{
+    const int64_t bytes_max = (int64_t)http->options.body_bytes_max;
+    if (http->counts.body_bytes >= bytes_max)
+        dl_http_forget_all(http);
+    return http->counts.body_bytes >= bytes_max;
+}
+
 static enum MHD_Result answer(struct dl_http *http, const struct dl_http_request *request, const struct dl_http_route *route)
 {
     struct MHD_Connection *connection = request->connection;
@@ -199,6 +208,9 @@ static enum MHD_Result answer(struct dl_http *http, const struct dl_http_request
         http->counts.kept++;
         return share(http, connection, MHD_HTTP_OK, response);
     }
+    if (!route->open && bodies_are_many(http)) /* an open one is health, and small: a supervisor must not be misled */
+        return queue_text(http, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "Retry-After", "5",
+                          "{\"error\":\"too many answers are still being read\"}\n");
     struct dl_http_answer made = {.status = MHD_HTTP_OK, .content_type = json};
     route->answer(http->options.context, request, &made);
     if (made.body == NULL)

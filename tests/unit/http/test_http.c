@@ -359,6 +359,42 @@ START_TEST(who_does_not_take_an_answer_is_closed)
 }
 END_TEST
 
+START_TEST(answers_that_are_not_read_are_not_without_end)
+{
+    struct dl_http_options options = options_of("127.0.0.1:0");
+    options.body_bytes_max = 100;
+    body_bytes = 32 * 1024 * 1024; /* more than the sockets hold */
+    start(&options);
+    int fd = connect_to(4096);
+    send_text(fd, "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    wait_for(counts().requests == 1);
+    ck_assert_int_eq(status_of(get("/large", "")), 503);
+    ck_assert_ptr_nonnull(strstr(text, "Retry-After: 5\r\n"));
+    ck_assert_int_eq(status_of(get("/open", "")), 200);
+    ck_assert_int_eq(status_of(get("/asset.css", "")), 200);
+    ck_assert_int_eq(counts().body_bytes, 32 * 1024 * 1024);
+    close(fd);
+    wait_for(counts().body_bytes == 0);
+    ck_assert_int_eq(status_of(get("/echo", "")), 200);
+    stop();
+}
+END_TEST
+
+START_TEST(what_is_kept_makes_room_for_what_is_asked_for)
+{
+    struct dl_http_options options = options_of("127.0.0.1:0");
+    options.body_bytes_max = 1;
+    start(&options);
+    for (int i = 0; i < 3; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "/kept?a=%d", i);
+        ck_assert_int_eq(status_of(get(path, "")), 200);
+        wait_for(counts().connections == 0);
+    }
+    stop();
+}
+END_TEST
+
 /* ---- Streams ---- */
 
 static int open_stream(int receive_bytes)
@@ -618,6 +654,8 @@ int main(void)
     tcase_add_test(limits, a_request_that_does_not_end_is_closed_however_it_trickles);
     tcase_add_test(limits, a_request_has_its_own_time_however_long_it_was_silent_before);
     tcase_add_test(limits, who_does_not_take_an_answer_is_closed);
+    tcase_add_test(limits, answers_that_are_not_read_are_not_without_end);
+    tcase_add_test(limits, what_is_kept_makes_room_for_what_is_asked_for);
     tcase_add_test(streams, every_stream_gets_what_is_said_from_then_on);
     tcase_add_test(streams, the_ring_wraps_around_whole);
     tcase_add_test(streams, streams_over_the_limit_are_refused);
