@@ -280,6 +280,7 @@ START_TEST(connections_over_the_limit_wait_for_one_to_go)
 {
     struct dl_http_options options = options_of("127.0.0.1:0");
     options.connections_max = 2;
+    options.request_ms_max = 10 * DEADLINE_MS; /* no time-out makes the turn that is waited for */
     start(&options);
     int first = connect_to(0), second = connect_to(0), third = connect_to(0);
     wait_for(counts().connections == 2);
