@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Of one connection: its request line and headers, and what is being sent. */
@@ -166,17 +167,27 @@ static void cannot_listen(struct dl_http *http, int fault)
             DL_TEXT("address", http->options.listen), DL_TEXT("reason", strerrordesc_np(fault)));
 }
 
+/* When it cannot start, libmicrohttpd 0.9.75 leaves the socket open and 1.0 closes it; then another thread may have the number. */
+static void close_if_still(int fd, const struct stat *listening)
+{
+    struct stat now;
+    if (fstat(fd, &now) == 0 && now.st_dev == listening->st_dev && now.st_ino == listening->st_ino)
+        close(fd);
+}
+
 static void listen_now(struct dl_http *http)
 {
+    struct stat listening = {.st_ino = 0};
     int fd = dl_http_listen(&http->address);
     http->counts.attempts++;
     if (fd < 0) {
         cannot_listen(http, errno);
         return;
     }
+    (void)fstat(fd, &listening);
     http->daemon = start_daemon(http, fd);
     if (http->daemon == NULL) {
-        close(fd);
+        close_if_still(fd, &listening);
         cannot_listen(http, ENOMEM);
         return;
     }

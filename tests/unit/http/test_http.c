@@ -1,5 +1,7 @@
 #include "client.h"
 
+#include <microhttpd.h>
+
 static void start_plain(void)
 {
     const struct dl_http_options options = options_of("127.0.0.1:0");
@@ -598,6 +600,74 @@ START_TEST(an_address_in_use_is_told_once_and_tried_again)
 }
 END_TEST
 
+/* Otherwise: as libmicrohttpd 1.0 fails, whose socket has this number; another thread gets it at once. -1: it starts. */
+static int given_away = -1;
+
+struct MHD_Daemon *MHD_start_daemon(unsigned flags, uint16_t port, MHD_AcceptPolicyCallback on_accept, void *accept_context,
+                                    MHD_AccessHandlerCallback on_request, void *request_context, ...)
+{
+    va_list options;
+    if (given_away >= 0) {
+        dup2(STDERR_FILENO, given_away);
+        return NULL;
+    }
+    va_start(options, request_context);
+    struct MHD_Daemon *daemon = MHD_start_daemon_va(flags, port, on_accept, accept_context, on_request, request_context, options);
+    va_end(options);
+    return daemon;
+}
+
+START_TEST(a_descriptor_that_is_anothers_by_now_is_left_alone)
+{
+    const struct dl_http_options options = options_of("127.0.0.1:0");
+    ck_assert_int_eq(uv_loop_init(&loop), 0);
+    given_away = dup(STDERR_FILENO); /* the lowest that is free is the next one's, too */
+    close(given_away);
+    ck_assert_int_eq(dl_http_open(&http, &loop, &options), DL_OK);
+    ck_assert_int_eq(dl_http_port(http), 0);
+    ck_assert_int_ge(fcntl(given_away, F_GETFD), 0);
+    close(given_away);
+    given_away = -1;
+    wait_for(dl_http_port(http) != 0);
+    stop();
+}
+END_TEST
+
+/* The socket gets the last descriptor, the last but one, …: libmicrohttpd fails at whatever it opens. */
+START_TEST(without_descriptors_nothing_is_served_and_none_is_lost)
+{
+    const struct dl_http_options options = options_of("127.0.0.1:0");
+    struct rlimit before, tight;
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    ck_assert_int_eq(uv_loop_init(&loop), 0);
+    const int next = dup(STDERR_FILENO);
+    ck_assert_int_gt(next, 0);
+    close(next);
+    int failed = -1, port = 0;
+    while (port == 0) {
+        noted[0] = '\0';
+        tight = (struct rlimit){(rlim_t)(next + 1 + ++failed), before.rlim_max};
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &tight), 0);
+        ck_assert_int_eq(dl_http_open(&http, &loop, &options), DL_OK);
+        port = dl_http_port(http);
+        ck_assert((port == 0) == (strstr(noted, "nothing is served") != NULL));
+        ck_assert((port == 0) == (fcntl(next, F_GETFD) < 0)); /* it is given back */
+        if (failed == 0) { /* and it goes on when there are some again */
+            ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+            wait_for(dl_http_port(http) != 0);
+            ck_assert_int_eq(status_of(get("/echo", "")), 200);
+        }
+        bool closed = false;
+        dl_http_close(http, on_closed, &closed);
+        wait_for(closed);
+    }
+    ck_assert_int_ge(failed, 1);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    ck_assert_int_eq(uv_loop_close(&loop), 0);
+}
+END_TEST
+
 START_TEST(a_unix_socket_is_the_groups_replaces_a_stale_one_and_is_removed)
 {
     char path[64], listen_at[80];
@@ -665,6 +735,8 @@ int main(void)
     tcase_add_test(streams, a_quiet_stream_is_kept_alive);
     tcase_add_test(addresses_case, addresses);
     tcase_add_test(addresses_case, an_address_in_use_is_told_once_and_tried_again);
+    tcase_add_test(addresses_case, a_descriptor_that_is_anothers_by_now_is_left_alone);
+    tcase_add_test(addresses_case, without_descriptors_nothing_is_served_and_none_is_lost);
     tcase_add_test(addresses_case, a_unix_socket_is_the_groups_replaces_a_stale_one_and_is_removed);
     TCase *const cases[] = {requests, limits, streams, addresses_case};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
