@@ -1,5 +1,6 @@
 #include "clocks.h"
 #include "daemon.h"
+#include "metrics_scores.h"
 #include "openmetrics.h"
 
 #include <inttypes.h>
@@ -261,6 +262,7 @@ static const struct row rows[] = {
     {COUNTER("delightd_http_refused", "", "Requests answered with 400, 401, 405 or 421 before they were looked into."), AT(http.refused)},
     {COUNTER("delightd_http_timeouts", "", "Connections closed because a request or its answer took too long."), AT(http.timed_out)},
     {GAUGE("delightd_http_connections", "", "Connections that are open."), AT(http.connections)},
+    {GAUGE("delightd_http_body_bytes", "bytes", "Answers that are on their way, or kept for who asks the same."), AT(http.body_bytes)},
     {GAUGE("delightd_http_streams", "", "Streams of changes that are open."), AT(http.streams)},
     {COUNTER("delightd_http_streams_dropped", "", "Streams dropped because they were too slow."), AT(http.streams_dropped)},
 
@@ -271,7 +273,7 @@ static const struct row rows[] = {
 
 /* Known when the scores are written. */
 static const struct row scores_cut_row = {
-    GAUGE("delightd_scores_cut", "", "1 if http.scores_max was reached, so that scores are missing above."), AT(scores_cut)};
+    GAUGE("delightd_scores_cut", "", "1 if scores are missing above: http.scores_max was reached, or 50,000 windows of subjects had none."), AT(scores_cut)};
 
 /* librdkafka's, of each consumer there is. */
 #undef AT
@@ -375,7 +377,10 @@ void dl_serve_metrics(void *context, const struct dl_http_request *request, stru
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         add_row(&rows[i], &sight, &metrics);
     add_kafka(&sight, &metrics);
-    sight.scores_cut = dl_serve_add_scores(daemon, &text, metrics.openmetrics);
+    if (dl_serve_showing(daemon)) {
+        const struct dl_score_options options = dl_settings_score(daemon->config);
+        sight.scores_cut = dl_metrics_scores(&text, metrics.openmetrics, dl_scoring_engine(dl_daemon_scoring(daemon)), daemon->config, &options);
+    }
     add_row(&scores_cut_row, &sight, &metrics);
     dl_metrics_end(&metrics);
     answer->content_type = dl_metrics_content_type(metrics.openmetrics);

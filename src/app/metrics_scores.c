@@ -3,7 +3,8 @@
  *
  *   delightd_score_csat_ratio{subject="touchpoint:desk",kind="touchpoint",window="1h"} 0.875
  *   delightd_score_csat_n{…} 8 */
-#include "daemon.h"
+#include "metrics_scores.h"
+
 #include "openmetrics.h"
 
 #include <delight/time.h>
@@ -12,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_SIZE = 64, HELP_SIZE = 192 };
+/* A view is a subject's window. Those that have series end at http.scores_max; the loop must not walk for ever past the others. */
+enum { NAME_SIZE = 64, HELP_SIZE = 192, VIEWS_WITHOUT_MAX = 50000 };
 
 /* A measure's two families, each in a text of its own, for samples of a family stand together. */
 struct family {
@@ -25,10 +27,11 @@ struct family {
 
 struct gathering {
     const struct dl_config *config;
-    struct dl_engine *engine;
+    const struct dl_score_options *options;
+    const struct dl_engine *engine;
     struct family *families;
     size_t count;
-    int64_t series;
+    int64_t series, views_without;
 };
 
 /* How many decimals further left the point stands. */
@@ -83,10 +86,9 @@ static void add_view(struct gathering *gathering, int64_t id, int w)
     struct dl_scores scores;
     struct dl_subject_info info;
     char window[32];
-    const struct dl_score_options options = dl_settings_score(gathering->config);
     dl_engine_subject(gathering->engine, id, &info);
     dl_tally_unpack(dl_engine_total(gathering->engine, id, w), &counts, 1);
-    dl_score(&scores, &counts, dl_engine_now(gathering->engine), gathering->config->windows.item[w], &options);
+    dl_score(&scores, &counts, dl_engine_now(gathering->engine), gathering->config->windows.item[w], gathering->options);
     dl_duration_format(window, sizeof window, gathering->config->windows.item[w]);
     bool segmented = info.segment_part[0] == '|';
     const struct dl_metric_label labels[] = {{"subject", info.name, info.name_bytes},
@@ -98,29 +100,36 @@ static void add_view(struct gathering *gathering, int64_t id, int w)
         add_sample(gathering, &gathering->families[i], &scores, labels);
 }
 
-static void gather(struct gathering *gathering)
+/* false: some were left out. */
+static bool gather(struct gathering *gathering)
 {
     int64_t id = dl_engine_next_subject(gathering->engine, 0);
-    for (; id >= 0 && !full(gathering); id = dl_engine_next_subject(gathering->engine, id + 1))
-        for (int w = 0; w < (int)gathering->config->windows.count; w++)
+    for (; id >= 0; id = dl_engine_next_subject(gathering->engine, id + 1))
+        for (int w = 0; w < (int)gathering->config->windows.count; w++) {
+            if (full(gathering) || gathering->views_without >= VIEWS_WITHOUT_MAX)
+                return false;
+            int64_t before = gathering->series;
             if (!dl_tally_empty(dl_engine_total(gathering->engine, id, w)))
                 add_view(gathering, id, w);
+            gathering->views_without += gathering->series == before;
+        }
+    return !full(gathering);
 }
 
-bool dl_serve_add_scores(const struct daemon *daemon, struct dl_text *text, bool openmetrics)
+bool dl_metrics_scores(struct dl_text *text, bool openmetrics, const struct dl_engine *engine, const struct dl_config *config,
+                       const struct dl_score_options *options)
 {
-    struct gathering gathering = {.config = daemon->config, .count = daemon->config->http.scores.count};
-    if (gathering.count == 0 || !dl_serve_showing(daemon))
+    struct gathering gathering = {.config = config, .options = options, .engine = engine, .count = config->http.scores.count};
+    if (gathering.count == 0)
         return false;
-    gathering.engine = dl_scoring_engine(dl_daemon_scoring(daemon));
     gathering.families = calloc(gathering.count, sizeof *gathering.families);
     if (gathering.families == NULL) {
         text->failed = true;
         return false;
     }
     for (size_t i = 0; i < gathering.count; i++)
-        describe(&gathering.families[i], daemon->config->http.scores.item[i], openmetrics);
-    gather(&gathering);
+        describe(&gathering.families[i], config->http.scores.item[i], openmetrics);
+    bool whole = gather(&gathering);
     for (size_t i = 0; i < gathering.count * 2; i++) {
         struct dl_text *part = &gathering.families[i / 2].text[i % 2];
         dl_text_add(text, part->data, part->bytes);
@@ -128,5 +137,5 @@ bool dl_serve_add_scores(const struct daemon *daemon, struct dl_text *text, bool
         dl_text_deinit(part);
     }
     free(gathering.families);
-    return full(&gathering);
+    return !whole;
 }

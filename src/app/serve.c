@@ -6,6 +6,7 @@
 #include <string.h>
 
 enum {
+    BODY_BYTES = 64 * 1024 * 1024, /* as http.connections tells */
     STREAM_BYTES = 256 * 1024,
     REQUEST_MS = 30000,
     STREAM_MS = 10000,
@@ -127,6 +128,7 @@ enum dl_status dl_serve_start(struct daemon *daemon)
         .context = daemon,
         .connections_max = (size_t)config->http.connections,
         .streams_max = (size_t)config->http.streams,
+        .body_bytes_max = BODY_BYTES,
         .stream_bytes = STREAM_BYTES,
         .request_ms_max = REQUEST_MS,
         .stream_ms_max = STREAM_MS,

@@ -57,8 +57,3 @@ void dl_serve_tell_changes(struct daemon *daemon);
 /* ---- metrics.c ---- */
 
 void dl_serve_metrics(void *daemon, const struct dl_http_request *request, struct dl_http_answer *answer);
-
-/* ---- metrics_scores.c ---- */
-
-/* Adds the scores that http.scores asks for, in either format. true: http.scores_max was reached. */
-bool dl_serve_add_scores(const struct daemon *daemon, struct dl_text *text, bool openmetrics);

@@ -77,6 +77,10 @@ void dl_json_scores(struct dl_text *text, const struct dl_scores *scores, bool r
 /* Trend of one view: {"window_ms":W,"pane_ms":p,"start":[60],"nps":{"value":[60],"n":[60]},…};
  * a pane without value is null, without data n 0; measures are field ids, those
  * with n 0 in every pane are left out. */
+DL_MUST_USE enum dl_status dl_json_trend(struct dl_text *text, const struct dl_engine *engine, int64_t id, int window,
+                                         int64_t window_ms, const int *measures, size_t measure_count,
+                                         const struct dl_score_options *options);
+
 /* How a measure moved within a window, by its trend: its panes' values, weighted by n, in the earlier and the later half of
  * the panes. known: both halves have data. */
 struct dl_trend_halves {
@@ -86,6 +90,3 @@ struct dl_trend_halves {
 /* One for each of the measures (field ids), from what dl_json_trend writes; what is none of that is not known. */
 void dl_json_trend_halves(const char *json, size_t bytes, const int *measures, size_t measure_count,
                           struct dl_trend_halves *halves);
-DL_MUST_USE enum dl_status dl_json_trend(struct dl_text *text, const struct dl_engine *engine, int64_t id, int window,
-                                         int64_t window_ms, const int *measures, size_t measure_count,
-                                         const struct dl_score_options *options);

@@ -149,13 +149,15 @@ const struct dl_option dl_options[] = {
      .help = "File with a bearer token of 16 to 1024 characters that every request but /livez and /readyz must have; as "
              "${CREDENTIALS_DIRECTORY}/http."},
     {"http.connections", DL_OPTION_INTEGER, AT(http.connections), 1, 10000, .fallback = "256",
-     .help = "Most connections at a time; more wait. 32 KiB each."},
+     .help = "Most connections at a time; more wait. 32 KiB each; the answers that they have not read yet take 64 MiB and one answer "
+             "in all, then 503 is answered but at /livez and /readyz."},
     {"http.streams", DL_OPTION_INTEGER, AT(http.streams), 0, 9999, .fallback = "128",
      .help = "Most of them that may be streams of changes (/api/stream); more are refused."},
     {"http.scores", DL_OPTION_MEASURES, AT(http.scores), .items_max = DL_FIELDS, .fallback = "[]", .flags = DL_OPTION_RELOADABLE,
      .help = "Scores that /metrics has of every subject and window. None by default: they are many series."},
     {"http.scores_max", DL_OPTION_INTEGER, AT(http.scores_max), 1, 1000000, .fallback = "10000", .flags = DL_OPTION_RELOADABLE,
-     .help = "Most series of http.scores; what is over is left out and counted."},
+     .help = "Most series of http.scores; what is over is left out, and delightd_scores_cut is 1: as when 50,000 windows of subjects "
+             "have none of these scores."},
 
     {"durability", DL_OPTION_WORD, AT(durability), .words = durability_words, .fallback = "memory",
      .help = "memory: the topic is re-read at start; one process. kafka: counted batches and checkpoints are kept in Kafka, exactly once; any "

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Of one connection: its request line and headers, and what is being sent. */
@@ -166,17 +167,27 @@ static void cannot_listen(struct dl_http *http, int fault)
             DL_TEXT("address", http->options.listen), DL_TEXT("reason", strerrordesc_np(fault)));
 }
 
+/* When it cannot start, libmicrohttpd 0.9.75 leaves the socket open and 1.0 closes it; then another thread may have the number. */
+static void close_if_still(int fd, const struct stat *listening)
+{
+    struct stat now;
+    if (fstat(fd, &now) == 0 && now.st_dev == listening->st_dev && now.st_ino == listening->st_ino)
+        close(fd);
+}
+
 static void listen_now(struct dl_http *http)
 {
+    struct stat listening = {.st_ino = 0};
     int fd = dl_http_listen(&http->address);
     http->counts.attempts++;
     if (fd < 0) {
         cannot_listen(http, errno);
         return;
     }
+    (void)fstat(fd, &listening);
     http->daemon = start_daemon(http, fd);
     if (http->daemon == NULL) {
-        close(fd);
+        close_if_still(fd, &listening);
         cannot_listen(http, ENOMEM);
         return;
     }
@@ -200,6 +211,7 @@ static void on_tick(uv_timer_t *timer)
         return;
     }
     end_overdue(http);
+    dl_http_kept_tick(http);
     dl_http_stream_tick(http);
 }
 
@@ -257,7 +269,7 @@ static bool copy_options(struct dl_http *http, const struct dl_http_options *opt
 enum dl_status dl_http_open(struct dl_http **result, uv_loop_t *loop, const struct dl_http_options *options)
 {
     DL_ASSERT(options->stream_bytes >= 1024 && (options->stream_bytes & (options->stream_bytes - 1)) == 0);
-    DL_ASSERT(options->connections_max > 0 && options->routes != NULL && options->notes != NULL);
+    DL_ASSERT(options->connections_max > 0 && options->body_bytes_max > 0 && options->routes != NULL && options->notes != NULL);
     struct dl_http *http = calloc(1, sizeof *http);
     if (http == NULL)
         return DL_MEMORY;

@@ -60,8 +60,9 @@ struct dl_http_options {
     void *context;              /* of every route's answer */
     size_t connections_max;     /* more are not accepted until one has gone */
     size_t streams_max;         /* of them; more are answered 503 */
+    size_t body_bytes_max;      /* of routes' answers at a time, and one answer more; then 503, but for open routes */
     size_t stream_bytes;        /* a stream that is further behind is dropped. A power of two */
-    int64_t request_ms_max;     /* a request, its answer, or the silence between two takes longer: the connection is closed */
+    int64_t request_ms_max;     /* a request with its answer, or the silence before it, takes longer: the connection is closed */
     int64_t stream_ms_max;      /* a stream that takes nothing for so long is dropped */
     int64_t keep_alive_ms;      /* how often a stream gets a comment when there is nothing to say */
     struct dl_note_sink *notes; /* outlives it */
@@ -72,6 +73,7 @@ struct dl_http_counts {
     int64_t kept;             /* of them: answers that stood already */
     int64_t refused;          /* of them: 400, 401, 405, 421 */
     int64_t connections, streams; /* open now */
+    int64_t body_bytes;       /* of routes' answers that are on their way or kept, now */
     int64_t streams_dropped;  /* too slow */
     int64_t timed_out;        /* connections */
     int64_t attempts;         /* to listen */

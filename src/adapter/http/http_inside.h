@@ -1,6 +1,6 @@
 /* The inside of HTTP: http.c (life, the loop), listen.c (addresses), request.c
- * (who may have what), kept.c
- * (answers that stand for a moment), stream.c (server-sent events).
+ * (who may have what), kept.c (answers that stand for a moment), stream.c
+ * (server-sent events).
  *
  * All streams read one ring of bytes, each at a place of its own:
  *
@@ -38,7 +38,7 @@ struct dl_http_connection {
     struct dl_http *http;
     struct dl_http_connection *before, *after;
     int fd;
-    uint64_t since_ms; /* loop time at which it was accepted, or its last answer was sent */
+    uint64_t since_ms; /* loop time at which it was accepted, its request began, or its last answer was sent */
 
     /* If it is a stream */
     struct MHD_Connection *stream; /* NULL: it is not */
@@ -115,6 +115,8 @@ struct MHD_Response *dl_http_kept_find(struct dl_http *http, const char *uri, co
 /* Takes the response, which may be on its way to somebody. */
 void dl_http_keep(struct dl_http *http, const struct dl_http_route *route, const char *uri, const char *accept,
                   struct MHD_Response *response);
+/* What is too old goes though nobody asks for it. */
+void dl_http_kept_tick(struct dl_http *http);
 void dl_http_forget_all(struct dl_http *http);
 
 /* ---- stream.c ---- */

@@ -53,6 +53,13 @@ void dl_http_keep(struct dl_http *http, const struct dl_http_route *route, const
     *oldest = (struct dl_http_kept){.key = key, .route = route, .response = response, .made_ms = dl_http_now(http)};
 }
 
+void dl_http_kept_tick(struct dl_http *http)
+{
+    for (size_t i = 0; i < DL_HTTP_KEPT_MAX; i++)
+        if (dl_http_now(http) - http->kept[i].made_ms >= DL_HTTP_KEPT_MS)
+            forget(&http->kept[i]);
+}
+
 void dl_http_forget(struct dl_http *http)
 {
     for (size_t i = 0; i < DL_HTTP_KEPT_MAX; i++)

@@ -42,6 +42,13 @@ bool dl_http_add_headers(struct MHD_Response *response, const char *content_type
     return true;
 }
 
+/* NULL: none, for want of memory. */
+static struct dl_http_connection *connection_of(struct MHD_Connection *handle)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(handle, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info == NULL ? NULL : info->socket_context;
+}
+
 /* The response stays the caller's, too. */
 static enum MHD_Result share(struct dl_http *http, struct MHD_Connection *connection, unsigned status, struct MHD_Response *response)
 {
@@ -135,8 +142,7 @@ static bool token_known(const struct dl_http *http, struct MHD_Connection *conne
 static enum MHD_Result answer_stream(struct dl_http *http, struct MHD_Connection *handle, bool head)
 {
     static const char content_type[] = "text/event-stream";
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(handle, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct dl_http_connection *connection = info == NULL ? NULL : info->socket_context;
+    struct dl_http_connection *connection = connection_of(handle);
     if (connection == NULL)
         return MHD_NO;
     if (head)
@@ -153,6 +159,46 @@ static enum MHD_Result answer_bytes(struct dl_http *http, struct MHD_Connection 
     return queue(http, connection, MHD_HTTP_OK, response, route->content_type);
 }
 
+struct body {
+    struct dl_http *http;
+    char *data;
+    size_t bytes;
+};
+
+/* Nobody is sent it any more, and it is not kept. */
+static void on_body_free(void *context)
+{
+    struct body *body = context;
+    body->http->counts.body_bytes -= (int64_t)body->bytes;
+    free(body->data);
+    free(body);
+}
+
+/* Takes the data. NULL: out of memory. */
+static struct MHD_Response *hold(struct dl_http *http, char *data, size_t bytes)
+{
+    struct body *body = malloc(sizeof *body);
+    struct MHD_Response *response =
+        body == NULL ? NULL : MHD_create_response_from_buffer_with_free_callback_cls(bytes, data, on_body_free, body);
+    if (response == NULL) {
+        free(body);
+        free(data);
+        return NULL;
+    }
+    *body = (struct body){http, data, bytes};
+    http->counts.body_bytes += (int64_t)bytes;
+    return response;
+}
+
+/* Who asks for much and reads it slowly must not have all memory. What is kept for nobody yet goes first. */
+static bool bodies_are_many(struct dl_http *http)
+{
+    const int64_t bytes_max = (int64_t)http->options.body_bytes_max;
+    if (http->counts.body_bytes >= bytes_max)
+        dl_http_forget_all(http);
+    return http->counts.body_bytes >= bytes_max;
+}
+
 static enum MHD_Result answer(struct dl_http *http, const struct dl_http_request *request, const struct dl_http_route *route)
 {
     struct MHD_Connection *connection = request->connection;
@@ -162,13 +208,14 @@ static enum MHD_Result answer(struct dl_http *http, const struct dl_http_request
         http->counts.kept++;
         return share(http, connection, MHD_HTTP_OK, response);
     }
+    if (!route->open && bodies_are_many(http)) /* an open one is health, and small: a supervisor must not be misled */
+        return queue_text(http, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "Retry-After", "5",
+                          "{\"error\":\"too many answers are still being read\"}\n");
     struct dl_http_answer made = {.status = MHD_HTTP_OK, .content_type = json};
     route->answer(http->options.context, request, &made);
     if (made.body == NULL)
         return queue_text(http, connection, MHD_HTTP_SERVICE_UNAVAILABLE, NULL, NULL, "{\"error\":\"out of memory\"}\n");
-    response = MHD_create_response_from_buffer(made.body_bytes, made.body, MHD_RESPMEM_MUST_FREE);
-    if (response == NULL)
-        free(made.body);
+    response = hold(http, made.body, made.body_bytes);
     if (route->keep == DL_HTTP_KEEP_NOT || made.status != MHD_HTTP_OK || response == NULL)
         return queue(http, connection, made.status, response, made.content_type);
     if (!dl_http_add_headers(response, made.content_type)) {
@@ -190,7 +237,9 @@ static const struct dl_http_route *find_route(const struct dl_http *http, const 
 
 void *dl_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection)
 {
-    (void)context;
+    struct dl_http_connection *asking = connection_of(connection);
+    if (asking != NULL) /* the silence is over: the request has its own time */
+        asking->since_ms = dl_http_now(context);
     size_t bytes = strlen(uri) + 1;
     struct dl_http_request *request = malloc(sizeof *request + bytes);
     if (request == NULL)

@@ -53,7 +53,7 @@ static ssize_t on_read(void *context, uint64_t position, char *out, size_t bytes
 {
     (void)position;
     struct dl_http_connection *connection = context;
-    if (connection->dropped || connection->http->closing)
+    if (connection->dropped)
         return MHD_CONTENT_READER_END_WITH_ERROR;
     size_t left = sizeof greeting - 1 - connection->greeted;
     if (left > 0) {

@@ -1,5 +1,7 @@
 #include "client.h"
 
+#include <microhttpd.h>
+
 static void start_plain(void)
 {
     const struct dl_http_options options = options_of("127.0.0.1:0");
@@ -137,6 +139,17 @@ START_TEST(answers_stand_for_those_who_ask_the_same)
 }
 END_TEST
 
+START_TEST(what_nobody_asks_for_any_more_is_not_kept)
+{
+    start_plain();
+    get("/kept", "");
+    get("/second", "");
+    ck_assert_int_eq(counts().requests, 2);
+    wait_for(counts().body_bytes == 0);
+    stop();
+}
+END_TEST
+
 START_TEST(what_is_no_request_is_closed)
 {
     static const char *const rows[] = {"GET /echo HTTP/1.1\r\nno colon\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02\x01\r\n\r\n",
@@ -269,6 +282,7 @@ START_TEST(connections_over_the_limit_wait_for_one_to_go)
 {
     struct dl_http_options options = options_of("127.0.0.1:0");
     options.connections_max = 2;
+    options.request_ms_max = 10 * DEADLINE_MS; /* no time-out makes the turn that is waited for */
     start(&options);
     int first = connect_to(0), second = connect_to(0), third = connect_to(0);
     wait_for(counts().connections == 2);
@@ -303,6 +317,33 @@ START_TEST(a_request_that_does_not_end_is_closed_however_it_trickles)
 }
 END_TEST
 
+/* Both are there as long; one asks when more than half of the time is over. If the loop was held up so that both are due
+ * when it looks, nothing can be told, and it is done again. */
+START_TEST(a_request_has_its_own_time_however_long_it_was_silent_before)
+{
+    struct dl_http_options options = options_of("127.0.0.1:0");
+    options.request_ms_max = 1000;
+    for (bool told = false; !told;) {
+        start(&options);
+        int silent = connect_to(0), asking = connect_to(0);
+        wait_for(counts().connections == 2);
+        uint64_t begun_ms = uv_now(&loop);
+        wait_for(uv_now(&loop) - begun_ms >= 600);
+        uint64_t asked_ms = uv_now(&loop);
+        send_text(asking, "GET /echo HTTP/1.1\r\nHost: localhost\r\n");
+        wait_for(counts().timed_out > 0);
+        told = uv_now(&loop) - asked_ms <= 1000;
+        if (told)
+            ck_assert_int_eq(counts().timed_out, 1);
+        wait_for(counts().timed_out == 2); /* it is not for ever, either */
+        ck_assert_int_eq(counts().requests, 0);
+        close(silent);
+        close(asking);
+        stop();
+    }
+}
+END_TEST
+
 START_TEST(who_does_not_take_an_answer_is_closed)
 {
     struct dl_http_options options = options_of("127.0.0.1:0");
@@ -312,9 +353,47 @@ START_TEST(who_does_not_take_an_answer_is_closed)
     int fd = connect_to(4096);
     send_text(fd, "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
     wait_for(counts().requests == 1);
+    ck_assert_int_eq(counts().body_bytes, 32 * 1024 * 1024);
     wait_for(counts().timed_out == 1);
     wait_for(counts().connections == 0);
+    ck_assert_int_eq(counts().body_bytes, 0);
     close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(answers_that_are_not_read_are_not_without_end)
+{
+    struct dl_http_options options = options_of("127.0.0.1:0");
+    options.body_bytes_max = 100;
+    body_bytes = 32 * 1024 * 1024; /* more than the sockets hold */
+    start(&options);
+    int fd = connect_to(4096);
+    send_text(fd, "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    wait_for(counts().requests == 1);
+    ck_assert_int_eq(status_of(get("/large", "")), 503);
+    ck_assert_ptr_nonnull(strstr(text, "Retry-After: 5\r\n"));
+    ck_assert_int_eq(status_of(get("/open", "")), 200);
+    ck_assert_int_eq(status_of(get("/asset.css", "")), 200);
+    ck_assert_int_eq(counts().body_bytes, 32 * 1024 * 1024);
+    close(fd);
+    wait_for(counts().body_bytes == 0);
+    ck_assert_int_eq(status_of(get("/echo", "")), 200);
+    stop();
+}
+END_TEST
+
+START_TEST(what_is_kept_makes_room_for_what_is_asked_for)
+{
+    struct dl_http_options options = options_of("127.0.0.1:0");
+    options.body_bytes_max = 1;
+    start(&options);
+    for (int i = 0; i < 3; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "/kept?a=%d", i);
+        ck_assert_int_eq(status_of(get(path, "")), 200);
+        wait_for(counts().connections == 0);
+    }
     stop();
 }
 END_TEST
@@ -521,6 +600,74 @@ START_TEST(an_address_in_use_is_told_once_and_tried_again)
 }
 END_TEST
 
+/* Otherwise: as libmicrohttpd 1.0 fails, whose socket has this number; another thread gets it at once. -1: it starts. */
+static int given_away = -1;
+
+struct MHD_Daemon *MHD_start_daemon(unsigned flags, uint16_t port, MHD_AcceptPolicyCallback on_accept, void *accept_context,
+                                    MHD_AccessHandlerCallback on_request, void *request_context, ...)
+{
+    va_list options;
+    if (given_away >= 0) {
+        dup2(STDERR_FILENO, given_away);
+        return NULL;
+    }
+    va_start(options, request_context);
+    struct MHD_Daemon *daemon = MHD_start_daemon_va(flags, port, on_accept, accept_context, on_request, request_context, options);
+    va_end(options);
+    return daemon;
+}
+
+START_TEST(a_descriptor_that_is_anothers_by_now_is_left_alone)
+{
+    const struct dl_http_options options = options_of("127.0.0.1:0");
+    ck_assert_int_eq(uv_loop_init(&loop), 0);
+    given_away = dup(STDERR_FILENO); /* the lowest that is free is the next one's, too */
+    close(given_away);
+    ck_assert_int_eq(dl_http_open(&http, &loop, &options), DL_OK);
+    ck_assert_int_eq(dl_http_port(http), 0);
+    ck_assert_int_ge(fcntl(given_away, F_GETFD), 0);
+    close(given_away);
+    given_away = -1;
+    wait_for(dl_http_port(http) != 0);
+    stop();
+}
+END_TEST
+
+/* The socket gets the last descriptor, the last but one, …: libmicrohttpd fails at whatever it opens. */
+START_TEST(without_descriptors_nothing_is_served_and_none_is_lost)
+{
+    const struct dl_http_options options = options_of("127.0.0.1:0");
+    struct rlimit before, tight;
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    ck_assert_int_eq(uv_loop_init(&loop), 0);
+    const int next = dup(STDERR_FILENO);
+    ck_assert_int_gt(next, 0);
+    close(next);
+    int failed = -1, port = 0;
+    while (port == 0) {
+        noted[0] = '\0';
+        tight = (struct rlimit){(rlim_t)(next + 1 + ++failed), before.rlim_max};
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &tight), 0);
+        ck_assert_int_eq(dl_http_open(&http, &loop, &options), DL_OK);
+        port = dl_http_port(http);
+        ck_assert((port == 0) == (strstr(noted, "nothing is served") != NULL));
+        ck_assert((port == 0) == (fcntl(next, F_GETFD) < 0)); /* it is given back */
+        if (failed == 0) { /* and it goes on when there are some again */
+            ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+            wait_for(dl_http_port(http) != 0);
+            ck_assert_int_eq(status_of(get("/echo", "")), 200);
+        }
+        bool closed = false;
+        dl_http_close(http, on_closed, &closed);
+        wait_for(closed);
+    }
+    ck_assert_int_ge(failed, 1);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    ck_assert_int_eq(uv_loop_close(&loop), 0);
+}
+END_TEST
+
 START_TEST(a_unix_socket_is_the_groups_replaces_a_stale_one_and_is_removed)
 {
     char path[64], listen_at[80];
@@ -568,6 +715,7 @@ int main(void)
     tcase_add_test(requests, a_head_is_a_get_without_its_body);
     tcase_add_test(requests, one_connection_carries_many_requests_and_bodies_mean_nothing);
     tcase_add_test(requests, answers_stand_for_those_who_ask_the_same);
+    tcase_add_test(requests, what_nobody_asks_for_any_more_is_not_kept);
     tcase_add_test(requests, what_is_no_request_is_closed);
     tcase_add_test(requests, host_names);
     tcase_add_test(requests, a_token_is_asked_for_but_where_a_route_is_open);
@@ -575,7 +723,10 @@ int main(void)
     tcase_add_test(limits, headers_that_are_too_large_are_refused);
     tcase_add_test(limits, connections_over_the_limit_wait_for_one_to_go);
     tcase_add_test(limits, a_request_that_does_not_end_is_closed_however_it_trickles);
+    tcase_add_test(limits, a_request_has_its_own_time_however_long_it_was_silent_before);
     tcase_add_test(limits, who_does_not_take_an_answer_is_closed);
+    tcase_add_test(limits, answers_that_are_not_read_are_not_without_end);
+    tcase_add_test(limits, what_is_kept_makes_room_for_what_is_asked_for);
     tcase_add_test(streams, every_stream_gets_what_is_said_from_then_on);
     tcase_add_test(streams, the_ring_wraps_around_whole);
     tcase_add_test(streams, streams_over_the_limit_are_refused);
@@ -584,6 +735,8 @@ int main(void)
     tcase_add_test(streams, a_quiet_stream_is_kept_alive);
     tcase_add_test(addresses_case, addresses);
     tcase_add_test(addresses_case, an_address_in_use_is_told_once_and_tried_again);
+    tcase_add_test(addresses_case, a_descriptor_that_is_anothers_by_now_is_left_alone);
+    tcase_add_test(addresses_case, without_descriptors_nothing_is_served_and_none_is_lost);
     tcase_add_test(addresses_case, a_unix_socket_is_the_groups_replaces_a_stale_one_and_is_removed);
     TCase *const cases[] = {requests, limits, streams, addresses_case};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
