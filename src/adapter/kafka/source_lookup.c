@@ -137,6 +137,12 @@ static bool begin_by_group(struct dl_kafka_topic *topic, int32_t p, int64_t low,
     } else if (first > end) {
         /* Kafka forgets the positions of a deleted topic: one that is still there is of this log. */
         bool anew = committed < 0;
+        /* The answers may be older than what is known of the batches, by as long as this process stood still meanwhile. */
+        if (anew && !partition->doubted) {
+            partition->doubted = true;
+            partition->due_ms = dl_kafka_now_ms();
+            return false;
+        }
         note_went_back(topic, p, anew, first, end);
         source->callbacks.on_loss(source->callbacks.context, topic->index, p, first, anew ? low : end);
         first = anew ? low : end;
@@ -174,6 +180,7 @@ static void begin_reading(struct dl_kafka_topic *topic, int32_t p, int64_t low, 
         break;
     }
     partition->phase = DL_KAFKA_READING;
+    partition->doubted = false;
     partition->begin = DL_KAFKA_RESUME;
     partition->attempt = 0;
     partition->end = most(partition->end, end);

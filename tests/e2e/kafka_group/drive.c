@@ -3,6 +3,7 @@
  *
  *   kafka-group-drive member  [OPTION VALUE]... [KEY=VALUE]...
  *     --topic NAME (repeatable) --warm-up N --answer OFFSET (of missing_offset; -1: first, -2: not known)
+ *     --linger MS (before the first of these answers)
  *     --id TRANSACTIONAL-ID (commits positions) --revoke commit|drop
  *   kafka-group-drive tallies [OPTION VALUE]... [KEY=VALUE]...
  *     --topic NAME --group NAME --begin OFFSET (when it becomes the owner; -1: not by itself)
@@ -30,7 +31,7 @@ static struct {
     struct dl_kafka_property properties[PROPERTIES_MAX];
     size_t property_count;
     const char *id, *revoke, *group, *control;
-    int64_t warm_up, answer, begin;
+    int64_t warm_up, answer, linger, begin;
 } options = {.revoke = "commit", .answer = DL_KAFKA_AT_FIRST};
 
 static int64_t next[TOPICS_MAX][PARTITIONS_MAX]; /* -1: not this process's */
@@ -132,6 +133,8 @@ static int64_t missing_offset(void *context, uint16_t topic, int32_t partition)
 {
     (void)context;
     printf("missing %d %" PRId32 "\n", topic, partition);
+    (void)usleep((unsigned)options.linger * 1000);
+    options.linger = 0;
     return options.answer;
 }
 
@@ -330,7 +333,7 @@ static bool take_option(const char *name, const char *value)
     } rows[] = {
         {"--warm-up", NULL, &options.warm_up}, {"--answer", NULL, &options.answer},    {"--begin", NULL, &options.begin},
         {"--id", &options.id, NULL},           {"--revoke", &options.revoke, NULL},    {"--group", &options.group, NULL},
-        {"--control", &options.control, NULL},
+        {"--control", &options.control, NULL}, {"--linger", NULL, &options.linger},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (strcmp(name, rows[i].name) == 0) {

@@ -242,6 +242,17 @@ def test_a_missing_offset_is_asked_for_until_it_is_known(broker, drive, new_topi
         assert member.lines("start") == [[0, 0, 12]] and member.records() == [(0, 0, i) for i in range(12, 30)]
 
 
+def test_an_end_that_was_asked_before_the_position_was_known_is_asked_again(broker, drive, new_topic):
+    """A process that stood still between the two: others have read and counted on meanwhile."""
+    topic = new_topic(partitions=1)
+    with drive("member", topic, answer=12, linger=3000) as member:
+        member.wait_line("missing")
+        broker.produce(topic, numbered(30, 1))
+        member.wait_read([0, 0, 30])
+        assert member.lines("start") == [[0, 0, 12]] and member.lines("loss") == []
+        assert member.notes("went back") == 0
+
+
 def test_warm_up_comes_before_the_committed_offset(broker, drive, new_topic):
     topic = new_topic(partitions=1)
     broker.produce(topic, numbered(30, 1))
