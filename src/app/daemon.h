@@ -28,6 +28,7 @@ struct daemon {
     struct dl_kafka_statistics kafka; /* of the events' consumer */
     bool assigned;                    /* Kafka has said which partitions are this process's */
     uint64_t epoch;                   /* assignments that have ended (kafka mode) */
+    int64_t forgotten;                /* partitions that were counted and had no committed offset any more (kafka mode) */
     struct dl_serve serve;
     struct dl_stall stall;
 

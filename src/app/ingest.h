@@ -59,6 +59,7 @@ void dl_ingest_set_stop_on_data_loss(struct dl_ingest *ingest, bool stop);
 struct dl_ingest_figures {
     bool assigned; /* Kafka has said which partitions are this process's */
     uint64_t epoch; /* assignments that have ended (kafka mode) */
+    int64_t forgotten; /* partitions that were counted and had no committed offset any more (kafka mode) */
     struct dl_kafka_statistics kafka; /* zero until librdkafka has told */
     size_t partition_count;
     struct dl_ingest_position {

@@ -102,12 +102,20 @@ static int64_t missing_offset(void *context, uint16_t topic, int32_t partition)
     }
     const char *name = ingest->options.source.topics[topic];
     int64_t next = dl_chain_next(ingest->origin, dl_name_of(name), partition);
-    if (next < 0)
-        return DL_KAFKA_AT_FIRST;
-    dl_note(dl_ingest_notes(ingest), DL_NOTE_WARNING,
-            "the group has no committed offset for a partition that was counted; going on where its last batch ended",
-            DL_TEXT("topic", name), DL_NUMBER("partition", partition), DL_NUMBER("offset", next));
-    return next;
+    return next < 0 ? DL_KAFKA_AT_FIRST : next;
+}
+
+/* Kafka forgets the offsets of a group that was away for long, and of a topic that was deleted. If it was made anew and has
+ * more records than the old one had, nothing else tells. */
+static void on_forgotten(void *context, uint16_t topic, int32_t partition, int64_t from, int64_t to)
+{
+    struct dl_ingest *ingest = context;
+    ingest->forgotten++;
+    dl_note(dl_ingest_notes(ingest), DL_NOTE_ERROR,
+            "the group has no committed offset for a partition that was counted: going on where its last batch ended; if the "
+            "topic was made anew, what it has before that offset is not counted (begin with a new group.id)",
+            DL_TEXT("topic", ingest->options.source.topics[topic]), DL_NUMBER("partition", partition), DL_NUMBER("from", from),
+            DL_NUMBER("to", to));
 }
 
 static void on_revoke(void *context, bool lost)
@@ -148,7 +156,7 @@ static struct dl_kafka_membership *membership_now(void *context)
 enum dl_status dl_ingest_group_start(struct dl_ingest *ingest)
 {
     ingest->group = (struct dl_kafka_group_options){
-        .missing_offset = missing_offset, .on_revoke = on_revoke, .on_assign = on_assign, .give_up = give_up, .context = ingest};
+        .missing_offset = missing_offset, .on_forgotten = on_forgotten, .on_revoke = on_revoke, .on_assign = on_assign, .give_up = give_up, .context = ingest};
     ingest->options.source.group = &ingest->group;
     ingest->commit_options = *ingest->options.commit;
     ingest->commit_options.ring = ingest->options.ring;

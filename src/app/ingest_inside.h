@@ -50,6 +50,7 @@ struct dl_ingest {
     struct dl_kafka_letters *letters;       /* of the open batch; NULL: none yet */
     struct dl_kafka_membership *membership; /* when the open batch was opened; NULL: not a member then */
     uint64_t epoch;                         /* of the assignment */
+    int64_t forgotten;                      /* partitions without the committed offset that they had */
     struct dl_chain *origin;                /* where partitions without committed offsets go on; NULL: not asked yet */
 
     pthread_t thread;

@@ -135,6 +135,12 @@ static void add_epoch(const struct sight *sight, struct dl_metrics *metrics)
         dl_metrics_integer(metrics, (int64_t)sight->daemon->epoch, NULL);
 }
 
+static void add_forgotten(const struct sight *sight, struct dl_metrics *metrics)
+{
+    if (dl_daemon_kafka_mode(sight->daemon))
+        dl_metrics_integer(metrics, sight->daemon->forgotten, NULL);
+}
+
 static void each_result(struct dl_metrics *metrics, const char *producer, const struct dl_transactions_counts *counts)
 {
     const struct {
@@ -240,6 +246,7 @@ static const struct row rows[] = {
     {COUNTER("delightd_transactions", "", "Kafka transactions, by producer and result."), .each = add_transactions},
     {GAUGE("delightd_transactions_in_flight", "", "Batches and checkpoints on their way into Kafka."), .each = add_in_flight},
     {GAUGE("delightd_assignment_epoch", "", "Assignments of partitions that ingest has seen end."), INGEST, .each = add_epoch},
+    {COUNTER("delightd_offsets_forgotten", "", "Partitions that were counted and had no committed offset any more."), INGEST, .each = add_forgotten},
     {COUNTER("delightd_checkpoints", "", "Checkpoints written."), SCORER, AT(scorer.checkpoints)},
     {HISTOGRAM("delightd_checkpoint_seconds", "From the first pane collected until Kafka has the checkpoint."), SCORER, AT(scorer.checkpoint)},
     {GAUGE("delightd_checkpoint_age_seconds", "seconds", "Time since this process's last checkpoint."), CHECKPOINTED, AT(checkpoint_age_ms), MS},

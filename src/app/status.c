@@ -99,6 +99,7 @@ static void take_figures(struct daemon *daemon)
     dl_report_take(&daemon->report, figures);
     daemon->assigned = figures->assigned;
     daemon->epoch = figures->epoch;
+    daemon->forgotten = figures->forgotten;
     daemon->kafka = figures->kafka;
     free(figures);
 }

@@ -252,7 +252,7 @@ def test_group_offsets_deleted(broker, redis_server, new_topic, tmp_path, checkp
             delete_group(broker, mode.source)
             mark = daemon.mark()
             daemon.start()
-            daemon.wait_log("the group has no committed offset for a partition that was counted.*partition=\\d+ offset=\\d+", since=mark, timeout=60)
+            daemon.wait_log(f"level=error.*the group has no committed offset for a partition that was counted.*topic={mode.source} partition=\\d+ from=\\d+ to=\\d+", since=mark, timeout=60)
             assert loader.wait(60) == 0
         Loader().run(*words, "--no-send", "--verify", "--verify-timeout", "60s", "--verify-dead-letters", mode.dead)
         assert not re.search(ALARMS, daemon.log()), daemon.log()

@@ -40,6 +40,8 @@ struct dl_kafka_group_options {
     /* Where a partition goes on whose group has no committed offset: DL_KAFKA_AT_FIRST, or
      * DL_KAFKA_NOT_KNOWN (asked again later), or an offset. Inside poll. */
     int64_t (*missing_offset)(void *context, uint16_t topic, int32_t partition);
+    /* It was such an offset, asked twice: reading goes on there, at `from`; the partition ends at `to`. Inside poll. */
+    void (*on_forgotten)(void *context, uint16_t topic, int32_t partition, int64_t from, int64_t to);
     /* Partitions go away. lost: another process may have them already, so what is
      * not committed is dropped at once. Otherwise: returns when what was read is
      * committed or dropped. Nothing of them is delivered afterwards; those that

@@ -129,6 +129,15 @@ static bool begin_by_group(struct dl_kafka_topic *topic, int32_t p, int64_t low,
         partition->due_ms = dl_kafka_now_ms() + dl_kafka_backoff_ms(0, backoff_ms, backoff_ms);
         return false;
     }
+    bool forgotten = committed < 0 && first >= 0;
+    /* The answers may be older than what is known of the batches, by as long as this process stood still meanwhile. */
+    if (forgotten && !partition->doubted) {
+        partition->doubted = true;
+        partition->due_ms = dl_kafka_now_ms();
+        return false;
+    }
+    if (forgotten)
+        source->group.on_forgotten(source->group.context, topic->index, p, first, end);
     if (first == DL_KAFKA_AT_FIRST)
         first = low;
     if (first < low) {
@@ -137,12 +146,6 @@ static bool begin_by_group(struct dl_kafka_topic *topic, int32_t p, int64_t low,
     } else if (first > end) {
         /* Kafka forgets the positions of a deleted topic: one that is still there is of this log. */
         bool anew = committed < 0;
-        /* The answers may be older than what is known of the batches, by as long as this process stood still meanwhile. */
-        if (anew && !partition->doubted) {
-            partition->doubted = true;
-            partition->due_ms = dl_kafka_now_ms();
-            return false;
-        }
         note_went_back(topic, p, anew, first, end);
         source->callbacks.on_loss(source->callbacks.context, topic->index, p, first, anew ? low : end);
         first = anew ? low : end;

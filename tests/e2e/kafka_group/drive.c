@@ -138,6 +138,12 @@ static int64_t missing_offset(void *context, uint16_t topic, int32_t partition)
     return options.answer;
 }
 
+static void on_forgotten(void *context, uint16_t topic, int32_t partition, int64_t from, int64_t to)
+{
+    (void)context;
+    printf("forgotten %d %" PRId32 " %" PRId64 " %" PRId64 "\n", topic, partition, from, to);
+}
+
 static void on_revoke(void *context, bool lost)
 {
     (void)context;
@@ -264,7 +270,7 @@ static void take_commands(void)
 
 static int run_member(const struct dl_kafka_options *kafka)
 {
-    const struct dl_kafka_group_options group = {missing_offset, on_revoke, on_assign, give_up, NULL};
+    const struct dl_kafka_group_options group = {missing_offset, on_forgotten, on_revoke, on_assign, give_up, NULL};
     const struct dl_kafka_source_options source_options = {.kafka = *kafka,
                                                            .topics = options.topics,
                                                            .topic_count = options.topic_count,

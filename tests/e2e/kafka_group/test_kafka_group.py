@@ -250,6 +250,7 @@ def test_an_end_that_was_asked_before_the_position_was_known_is_asked_again(brok
         broker.produce(topic, numbered(30, 1))
         member.wait_read([0, 0, 30])
         assert member.lines("start") == [[0, 0, 12]] and member.lines("loss") == []
+        assert member.lines("forgotten") == [[0, 0, 12, 30]]
         assert member.notes("went back") == 0
 
 
