@@ -511,7 +511,7 @@ START_TEST(test_oldest_first)
     char ask_for[64];
     snprintf(ask_for, sizeof ask_for, "HGET cx:{touchpoint:%s}:1h nps_n", again[0].touchpoint.data);
     bool stale = false;
-    for (int64_t start = monotonic_ms(); number(ask_for) < 2;) {
+    for (int64_t start = monotonic_ms(); number("%s", ask_for) < 2;) {
         struct dl_view_counts counts;
         dl_view_counts(f.view, &counts);
         stale = stale || counts.stale_ms > 0;
