@@ -167,7 +167,7 @@ def test_the_source_chain_catches_a_broken_promise(broker, redis_server, new_top
     with ExitStack() as stack:
         scorer = stack.enter_context(Daemon(mode.config("scorer", roles=["score"]), tmp_path, name="scorer"))
         bad = Daemon(mode.config("bad", roles=["ingest"]), tmp_path, name="bad", binary=FAILPOINTS, env={"DELIGHT_BREAK": broken})
-        bad.env["DELIGHT_FAILPOINT"] = "batches.produced:20" if broken == "offsets_outside" else ""
+        bad.env["DELIGHT_FAILPOINT"] = "batches.produced:6" if broken == "offsets_outside" else ""
         stack.enter_context(bad)
         words = traffic(scorer.config_path, 20000)
         loader = stack.enter_context(Loader().start(tmp_path, *words, "--rate", "1000"))
