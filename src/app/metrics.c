@@ -19,13 +19,14 @@ struct sight {
     int64_t clock_ms;
     struct dl_view_counts view;
     int64_t redis_up, redis_fenced;
+    int64_t epoch, forgotten; /* of kafka mode's ingest */
     struct dl_scorer_counts scorer;
     int64_t checkpoint_age_ms, tallies_lag;
     struct dl_http_counts http;
 };
 
 /* Whose figures a row shows: others have none, not 0. */
-enum part { ALL, INGEST, SCORING, SCORER, CHECKPOINTED, OWNER };
+enum part { ALL, INGEST, GROUP, SCORING, SCORER, CHECKPOINTED, OWNER };
 
 struct row {
     struct dl_metric metric;
@@ -127,18 +128,6 @@ static void add_chain(const struct sight *sight, struct dl_metrics *metrics)
         dl_metrics_integer(metrics, link.next,
                            (struct dl_metric_label[]){DL_LABEL("topic", topic), DL_LABEL("partition", number), {.name = NULL}});
     }
-}
-
-static void add_epoch(const struct sight *sight, struct dl_metrics *metrics)
-{
-    if (dl_daemon_kafka_mode(sight->daemon))
-        dl_metrics_integer(metrics, (int64_t)sight->daemon->epoch, NULL);
-}
-
-static void add_forgotten(const struct sight *sight, struct dl_metrics *metrics)
-{
-    if (dl_daemon_kafka_mode(sight->daemon))
-        dl_metrics_integer(metrics, sight->daemon->forgotten, NULL);
 }
 
 static void each_result(struct dl_metrics *metrics, const char *producer, const struct dl_transactions_counts *counts)
@@ -245,8 +234,8 @@ static const struct row rows[] = {
 
     {COUNTER("delightd_transactions", "", "Kafka transactions, by producer and result."), .each = add_transactions},
     {GAUGE("delightd_transactions_in_flight", "", "Batches and checkpoints on their way into Kafka."), .each = add_in_flight},
-    {GAUGE("delightd_assignment_epoch", "", "Assignments of partitions that ingest has seen end."), INGEST, .each = add_epoch},
-    {COUNTER("delightd_offsets_forgotten", "", "Partitions that were counted and had no committed offset any more."), INGEST, .each = add_forgotten},
+    {GAUGE("delightd_assignment_epoch", "", "Assignments of partitions that ingest has seen end."), GROUP, AT(epoch)},
+    {COUNTER("delightd_offsets_forgotten", "", "Partitions that were counted and had no committed offset any more."), GROUP, AT(forgotten)},
     {COUNTER("delightd_checkpoints", "", "Checkpoints written."), SCORER, AT(scorer.checkpoints)},
     {HISTOGRAM("delightd_checkpoint_seconds", "From the first pane collected until Kafka has the checkpoint."), SCORER, AT(scorer.checkpoint)},
     {GAUGE("delightd_checkpoint_age_seconds", "seconds", "Time since this process's last checkpoint."), CHECKPOINTED, AT(checkpoint_age_ms), MS},
@@ -311,7 +300,7 @@ static void look(struct sight *sight, const struct daemon *daemon)
         .daemon = daemon, .ingest = daemon->report.total, .batches = daemon->report.batches, .tallies = daemon->report.tallies,
         .cells = daemon->report.cells, .partitions = (int64_t)dl_report_partitions(&daemon->report), .batch = daemon->report.batch,
         .turns = daemon->stall.turns, .stall_ns = dl_stall_longest_ns(&daemon->stall), .started_ms = daemon->started_wall_ms,
-        .ready = dl_serve_ready(daemon, NULL)};
+        .ready = dl_serve_ready(daemon, NULL), .epoch = (int64_t)daemon->epoch, .forgotten = daemon->forgotten};
     dl_http_counts(daemon->serve.http, &sight->http);
     if (daemon->ingest != NULL)
         dl_ingest_commit_counts(daemon->ingest, &sight->commits);
@@ -334,6 +323,7 @@ static bool has(const struct sight *sight, enum part part)
 {
     switch (part) {
     case INGEST: return dl_settings_has_role(sight->daemon->config, "ingest");
+    case GROUP: return dl_daemon_kafka_mode(sight->daemon) && has(sight, INGEST);
     case SCORING: return dl_daemon_scoring(sight->daemon) != NULL;
     case SCORER: return sight->daemon->scorer != NULL;
     case CHECKPOINTED: return sight->scorer.checkpoint_ms > 0;

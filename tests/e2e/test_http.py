@@ -379,6 +379,11 @@ def test_kafka_mode_ingest_scorer_and_standby(broker, redis_server, new_topic, t
         scorer.wait_log(rf'figures of the scorer.*chain="{mode.source}/[01]=15 {mode.source}/[01]=15"')
         poll(lambda: ask(standby, "/api/scores", subject="all", window="1h").status == 200, 40, "the standby's scores", [standby.log_path])
         assert wait_ready(standby)["state"] == "publishing"
+        assert counting("delightd_offsets_forgotten_total") == 0
+        assert ingest.stop() == 0
+        broker.tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--delete", "--group", mode.source)
+        heir = run("heir", roles=["ingest"])
+        heir.wait_until(lambda: scrape(heir)("delightd_offsets_forgotten_total") == 2, what="both partitions to be missed")
 
 
 # ---- Readiness and addresses ----
