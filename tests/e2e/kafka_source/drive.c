@@ -56,8 +56,10 @@ static void write_note(void *context, enum dl_note_level level, const char *mess
 {
     static const char *const levels[] = {"error", "warning", "notice", "info", "debug"};
     (void)context;
-    if (level == DL_NOTE_DEBUG)
+    if (level == DL_NOTE_DEBUG) {
+        printf("debug %" PRId64 " %s\n", now_ms(), message);
         return;
+    }
     fprintf(stderr, "%s: %s", levels[level], message);
     for (size_t i = 0; i < field_count; i++) {
         if (fields[i].text)
