@@ -17,6 +17,7 @@ struct dl_scanner {
     int segments; /* of the event's, those that the schema has */
     uint64_t relevant[DL_FORM_ANY + 1], required[DL_FORM_ANY + 1]; /* rows, by DL_FORM_ */
     uint64_t type_row, time_row, id_row;
+    uint64_t around_row; /* of a segment that is named like DL_CLOUDEVENT_MEMBER */
     struct dl_pattern type_word[DL_EVENT_TYPES], word[DL_FIELDS_MAX][2];
     struct dl_keys keys, kano_keys;
     struct dl_unknown_keys unknown;
@@ -30,7 +31,7 @@ void dl_scanner_init(struct dl_scanner *scanner, const struct dl_schema *schema,
 /* true: *event is what the reference would make of the record; its names point into the
  * scanner, the record's headers or the catalogue. false: the record is not for the
  * scanner, and *event holds nothing of use. */
-bool dl_scan(struct dl_scanner *scanner, const struct dl_message *message, int64_t now_ms, struct dl_event *event);
+bool dl_scan(struct dl_scanner *scanner, struct dl_message *message, int64_t now_ms, struct dl_event *event);
 
 /* ---- For tests and benchmarks: how a decoder (decode.c) scans ---- */
 
