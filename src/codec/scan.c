@@ -66,23 +66,34 @@ void dl_scanner_init(struct dl_scanner *scanner, const struct dl_schema *schema,
 
 /* ---- Values of fields ---- */
 
-static inline const char *read_string(const struct dl_marked *marked, const char *at, struct dl_name *string)
+/* From behind the opening quote. The text is kept: a value that is none after all is passed over. */
+static const char *read_escaped(struct dl_scanner *scanner, const char *at, struct dl_name *string)
+{
+    const char *end = dl_skip_special(&scanner->marked, at, true);
+    if (end == NULL)
+        return NULL;
+    string->data = scanner->spare;
+    scanner->spare = dl_unescape(at, end, scanner->spare);
+    string->bytes = (uint32_t)(scanner->spare - string->data);
+    return end + 1;
+}
+
+static inline const char *read_string(struct dl_scanner *scanner, const char *at, struct dl_name *string)
 {
     if (*at != '"')
         return NULL;
-    const char *end = dl_skip_characters(marked, at + 1);
+    const char *end = dl_skip_characters(&scanner->marked, at + 1);
     if (end == NULL)
-        return NULL;
+        return read_escaped(scanner, at + 1, string);
     string->data = at + 1;
     string->bytes = (uint32_t)(end - at - 1);
     return end + 1;
 }
 
-static inline const char *read_name(const struct dl_marked *marked, const char *at, const struct dl_field_row *row,
-                                    void *target)
+static inline const char *read_name(struct dl_scanner *scanner, const char *at, const struct dl_field_row *row, void *target)
 {
     struct dl_name *name = dl_field_at(row, target);
-    at = read_string(marked, at, name);
+    at = read_string(scanner, at, name);
     return at == NULL || name->bytes > DL_NAME_BYTES_MAX || (row->required && name->bytes == 0) ? NULL : at;
 }
 
@@ -190,13 +201,13 @@ static inline const char *read_value(struct dl_scanner *scanner, const struct dl
     case DL_AS_TYPE:
         return read_type(scanner, at, target);
     case DL_AS_ID:
-        return read_string(&scanner->marked, at, &((struct dl_event *)target)->id);
+        return read_string(scanner, at, &((struct dl_event *)target)->id);
     case DL_AS_TIME:
         return read_time(&scanner->marked, at, &((struct dl_event *)target)->time_ms);
     case DL_AS_NAME:
-        return read_name(&scanner->marked, at, field, target);
+        return read_name(scanner, at, field, target);
     case DL_AS_PERSON:
-        return read_string(&scanner->marked, at, &(struct dl_name){.data = NULL});
+        return read_string(scanner, at, &(struct dl_name){.data = NULL});
     case DL_AS_WORD:
         return read_word(scanner, at, row, target);
     case DL_AS_INTEGER:
@@ -331,6 +342,7 @@ bool dl_scan(struct dl_scanner *scanner, struct dl_message *message, int64_t now
         return false;
     scanner->mark(&scanner->marked, text, (size_t)(end - text));
     scanner->unknown.count = 0;
+    scanner->spare = scanner->unescaped;
     memcpy(event, &dl_event_none, offsetof(struct dl_event, segment));
     for (int i = 0; i < scanner->segments; i++)
         event->segment[i] = (struct dl_name){.data = NULL};

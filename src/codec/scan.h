@@ -1,7 +1,7 @@
 /* The scanner: reads an ordinary event in one pass, without a tree and without
  * allocating, and hands out strings of its own copy of the text. It only ever accepts,
  * or says that the record is not for it; then the reference decides. Not for it is
- * every fault, and what is unusual: escapes in a key or in a string that matters, an
+ * every fault, and what is unusual: escapes in a key or a word, an
  * integer written like 90e-1, objects and arrays more than DL_SKIP_DEPTH_MAX deep, more than
  * DL_SKIP_KEYS_MAX keys without a row, numbers of more than 18 digits or two of an exponent,
  * more than DL_MARKED_BYTES_MAX bytes, structured CloudEvents. */
@@ -22,6 +22,8 @@ struct dl_scanner {
     struct dl_keys keys, kano_keys;
     struct dl_unknown_keys unknown;
     struct dl_marked marked; /* the last text */
+    char *spare;             /* behind what is used of: */
+    char unescaped[DL_MARKED_BYTES_MAX]; /* its strings that had escapes and matter */
 };
 
 /* Borrows schema and catalogue. */
