@@ -35,7 +35,7 @@ static struct dl_ingest_partition *partition_at(struct dl_ingest *ingest, uint16
         if (grown == NULL)
             return NULL;
         for (size_t i = topic->partition_count; i < wanted; i++)
-            grown[i] = (struct dl_ingest_partition){.next = -1};
+            grown[i] = (struct dl_ingest_partition){.next = -1, .end = -1};
         topic->partitions = grown;
         topic->partition_count = wanted;
     }
@@ -193,6 +193,7 @@ static void cover(struct dl_ingest *ingest, struct dl_ingest_partition *partitio
     if (dl_batch_cover(ingest->open, topic, number, from, next, end) != DL_OK)
         dl_ingest_out_of_memory(ingest);
     partition->next = next;
+    partition->end = end;
 }
 
 struct asked {
@@ -264,6 +265,7 @@ static void go_back(struct dl_ingest *ingest, uint16_t topic, int32_t number, in
             DL_NUMBER("to", to));
     if (atomic_load_explicit(&ingest->stop_on_data_loss, memory_order_relaxed)) {
         ingest->fault = DL_INGEST_DATA_LOST;
+        dl_ingest_group_drop(ingest); /* a position of what is no more would be taken for one of what is there now */
         return;
     }
     dl_ingest_hand_over_or_wait(ingest);
@@ -282,7 +284,7 @@ static void on_start(void *context, uint16_t topic, int32_t number, int64_t offs
     if (ingest->commit != NULL && partition->next > offset)
         go_back(ingest, topic, number, partition->next, offset);
     dl_dedupe_destroy(partition->dedupe);
-    *partition = (struct dl_ingest_partition){.next = offset};
+    *partition = (struct dl_ingest_partition){.next = offset, .end = -1};
 }
 
 static void on_position(void *context, uint16_t topic, int32_t number, int64_t next, int64_t end)
@@ -291,7 +293,8 @@ static void on_position(void *context, uint16_t topic, int32_t number, int64_t n
     struct dl_ingest_partition *partition = partition_at(ingest, topic, number);
     if (partition == NULL)
         dl_ingest_out_of_memory(ingest);
-    if (dl_ingest_deaf(ingest))
+    /* Nothing new: a position that is committed once more may by now be one of another topic of the same name. */
+    if (dl_ingest_deaf(ingest) || (partition->next == next && partition->end == end))
         return;
     cover(ingest, partition, topic, number, partition->next >= 0 ? partition->next : next, next, end);
 }
@@ -320,7 +323,7 @@ void dl_ingest_forget_partitions(struct dl_ingest *ingest)
     for (size_t i = 0; i < ingest->options.source.topic_count; i++)
         for (size_t j = 0; j < ingest->topics[i].partition_count; j++) {
             dl_dedupe_destroy(ingest->topics[i].partitions[j].dedupe);
-            ingest->topics[i].partitions[j] = (struct dl_ingest_partition){.next = -1};
+            ingest->topics[i].partitions[j] = (struct dl_ingest_partition){.next = -1, .end = -1};
         }
 }
 

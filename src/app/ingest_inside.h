@@ -18,6 +18,7 @@ enum {
 struct dl_ingest_partition {
     struct dl_dedupe *dedupe; /* NULL: off, or nothing seen yet */
     int64_t next;             /* first offset that no batch covers; -1: unknown */
+    int64_t end;              /* as the last batch has it; -1: none has */
     int64_t timestamp_ms;     /* of the last record that was read; 0: none yet */
 };
 
@@ -89,6 +90,8 @@ DL_MUST_USE enum dl_status dl_ingest_group_start(struct dl_ingest *ingest);
 bool dl_ingest_group_tend(struct dl_ingest *ingest);
 /* Gives the open batch to the commit thread; false: not now. */
 bool dl_ingest_group_hand_over(struct dl_ingest *ingest);
+/* What was read and not committed is dropped: the open batch, and one under way. */
+void dl_ingest_group_drop(struct dl_ingest *ingest);
 /* Copies the record for the open batch's transaction. false: it was not taken (deaf). */
 bool dl_ingest_group_dead_letter(struct dl_ingest *ingest, const struct dl_kafka_record *record, const char *reason,
                                  const char *detail);
