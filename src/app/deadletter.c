@@ -141,8 +141,9 @@ static void count(struct dl_letters *letters, const struct dl_kafka_record *reco
     row->resent_before += letter->resent.bytes > 0;
 }
 
-static void on_record(void *context, const struct dl_kafka_record *record)
+static void on_record(void *context, struct dl_kafka_record *record)
 {
+    dl_kafka_take_headers(record);
     struct dl_letters *letters = context;
     int64_t begun, target;
     if (!dl_kafka_source_range(letters->source, 0, record->partition, &begun, &target) || record->offset >= target ||

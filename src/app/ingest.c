@@ -128,9 +128,9 @@ void dl_ingest_hand_over_or_wait(struct dl_ingest *ingest)
 /* ---- Records ---- */
 
 /* false: it was not taken, so neither is the record. */
-static bool dead_letter(struct dl_ingest *ingest, const struct dl_kafka_record *record, enum dl_reject reason,
-                        const char *detail)
+static bool dead_letter(struct dl_ingest *ingest, struct dl_kafka_record *record, enum dl_reject reason, const char *detail)
 {
+    dl_kafka_take_headers(record); /* they go with it */
     if (ingest->options.dead_letter_topic != NULL && ingest->commit != NULL) {
         if (!dl_ingest_group_dead_letter(ingest, record, dl_reject_word(reason), detail))
             return false;
@@ -196,7 +196,23 @@ static void cover(struct dl_ingest *ingest, struct dl_ingest_partition *partitio
     partition->next = next;
 }
 
-static void on_record(void *context, const struct dl_kafka_record *record)
+struct asked {
+    struct dl_kafka_record *record;
+    struct dl_header headers[DL_KAFKA_HEADERS_MAX];
+};
+
+static void take_headers(struct dl_message *message)
+{
+    struct asked *asked = message->context;
+    struct dl_kafka_record *record = asked->record;
+    dl_kafka_take_headers(record);
+    for (size_t i = 0; i < record->header_count; i++)
+        asked->headers[i] = (struct dl_header){record->headers[i].key, record->headers[i].value, record->headers[i].value_bytes};
+    message->headers = asked->headers;
+    message->header_count = record->header_count;
+}
+
+static void on_record(void *context, struct dl_kafka_record *record)
 {
     struct dl_ingest *ingest = context;
     if (dl_ingest_deaf(ingest))
@@ -205,11 +221,13 @@ static void on_record(void *context, const struct dl_kafka_record *record)
     if (partition == NULL)
         dl_ingest_out_of_memory(ingest);
 
-    struct dl_header headers[64];
-    size_t header_count = record->header_count < 64 ? record->header_count : 64;
-    for (size_t i = 0; i < header_count; i++)
-        headers[i] = (struct dl_header){record->headers[i].key, record->headers[i].value, record->headers[i].value_bytes};
-    const struct dl_message message = {record->value, record->value_bytes, record->timestamp_ms, headers, header_count};
+    struct asked asked; /* not set: it is large, and mostly not needed */
+    asked.record = record;
+    const struct dl_message message = {.value = record->value,
+                                       .value_bytes = record->value_bytes,
+                                       .timestamp_ms = record->timestamp_ms,
+                                       .take_headers = take_headers,
+                                       .context = &asked};
     struct dl_event event;
     char detail[DL_DETAIL_SIZE];
     enum dl_reject reject = dl_decode(ingest->decoder, &message, INT64_MAX, &event, detail);

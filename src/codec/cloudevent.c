@@ -34,8 +34,11 @@ static bool is_media_type(const struct dl_header *header, const char *type)
     return starts_with(header, type) && (header->value_bytes == bytes || strchr("; \t", header->value[bytes]) != NULL);
 }
 
-enum dl_envelope dl_cloudevent_recognize(const struct dl_message *message)
+enum dl_envelope dl_cloudevent_recognize(struct dl_message *message)
 {
+    if (message->take_headers != NULL)
+        message->take_headers(message);
+    message->take_headers = NULL;
     if (message->header_count == 0)
         return DL_PLAIN;
     const struct dl_header *content_type = find_header(message, "content-type");

@@ -24,9 +24,13 @@ struct dl_cloudevent {
 
 enum dl_envelope { DL_PLAIN, DL_CLOUDEVENT_STRUCTURED, DL_CLOUDEVENT_BINARY, DL_CLOUDEVENT_BATCH };
 
-/* By the headers alone; the last one of a name counts, names and media types in
+/* By the headers alone, which are taken here; the last one of a name counts, names and media types in
  * either case. */
-enum dl_envelope dl_cloudevent_recognize(const struct dl_message *message);
+enum dl_envelope dl_cloudevent_recognize(struct dl_message *message);
+
+/* Whether the value has a member that only what stands around an event has: then
+ * the headers say what it is, even of a whole event. */
+#define DL_CLOUDEVENT_MEMBER "specversion"
 
 /* Finds the event within the root, and what stands around it; *event is the
  * root for plain events. Reasons: not_object (the value, or data; batches),

@@ -27,6 +27,10 @@ struct dl_message {
     int64_t timestamp_ms;
     const struct dl_header *headers;
     size_t header_count;
+    /* Where headers are dear: called when they matter, and once at most; fills in
+     * headers and header_count. NULL: they are there. */
+    void (*take_headers)(struct dl_message *message);
+    void *context;
 };
 
 enum { DL_DETAIL_SIZE = 160 };
@@ -37,7 +41,9 @@ struct dl_decoder;
 struct dl_decoder *dl_decoder_create(const struct dl_decode_options *options);
 void dl_decoder_destroy(struct dl_decoder *decoder);
 
-/* Decodes one record: CloudEvents (structured and binary) or the plain event.
+/* Decodes one record: CloudEvents (structured and binary) or the plain event. A
+ * value that is an event with type, id and time of its own, and no specversion,
+ * is that event whatever the headers say: they are not asked for.
  * now_ms bounds what a record's own timestamp may claim: event times are held
  * against min(timestamp, now) + 5 min (INT64_MAX: no bound, and no future_time
  * without a timestamp). DL_ACCEPTED: *event is whole, its names are valid until the next call. Otherwise

@@ -85,11 +85,12 @@ enum dl_reject dl_decode(struct dl_decoder *decoder, const struct dl_message *me
     if (message->value_bytes > decoder->event_bytes_max)
         return dl_refuse(detail, DL_REJECT_TOO_LARGE, "%zu bytes, at most %zu", message->value_bytes,
                          decoder->event_bytes_max);
-    if (decoder->scans && dl_scan(&decoder->scanner, message, now_ms, event)) {
+    struct dl_message known = *message; /* its headers are taken once */
+    if (decoder->scans && dl_scan(&decoder->scanner, &known, now_ms, event)) {
         decoder->scanned++;
         return DL_ACCEPTED;
     }
-    return dl_reference_decode(&decoder->schema, decoder->catalogue, message, now_ms, &decoder->root, event, detail);
+    return dl_reference_decode(&decoder->schema, decoder->catalogue, &known, now_ms, &decoder->root, event, detail);
 }
 
 static bool is_known_field(const struct dl_decoder *decoder, const char *name)
@@ -111,7 +112,8 @@ void dl_decode_unknown_fields(struct dl_decoder *decoder, const struct dl_messag
         return;
     const json_t *object;
     struct dl_cloudevent around;
-    if (dl_cloudevent_open(message, dl_cloudevent_recognize(message), root, &object, &around, detail) == DL_ACCEPTED) {
+    struct dl_message known = *message;
+    if (dl_cloudevent_open(&known, dl_cloudevent_recognize(&known), root, &object, &around, detail) == DL_ACCEPTED) {
         const char *name;
         json_t *value;
         json_object_foreach((json_t *)(uintptr_t)object, name, value) {

@@ -213,21 +213,43 @@ static enum dl_reject check_whole(const struct dl_catalogue *catalogue, struct d
     return DL_ACCEPTED;
 }
 
-enum dl_reject dl_reference_decode(const struct dl_schema *schema, const struct dl_catalogue *catalogue,
-                                   const struct dl_message *message, int64_t now_ms, json_t **root,
-                                   struct dl_event *event, char *detail)
+static enum dl_reject read_event(const struct dl_schema *schema, const struct dl_catalogue *catalogue,
+                                 const struct dl_message *message, enum dl_envelope envelope, int64_t now_ms,
+                                 const json_t *root, struct dl_event *event, char *detail)
 {
-    *root = NULL;
-    *event = dl_event_none;
-    enum dl_reject reason = dl_reference_parse(message->value, message->value_bytes, root, detail);
-    if (reason != DL_ACCEPTED)
-        return reason;
     struct dl_cloudevent around;
     struct dl_fields fields = {.around = &around, .kano = DL_KANO_NONE, .detail = detail};
-    reason = dl_cloudevent_open(message, dl_cloudevent_recognize(message), *root, &fields.object, &around, detail);
+    *event = dl_event_none;
+    enum dl_reject reason = dl_cloudevent_open(message, envelope, root, &fields.object, &around, detail);
     if (reason == DL_ACCEPTED)
         reason = read_rows(schema, &fields, message, now_ms, event);
     if (reason == DL_ACCEPTED)
         reason = check_whole(catalogue, event, detail);
     return reason;
+}
+
+/* Whether headers could add nothing to the event, if it is one. */
+static bool says_all(const json_t *root)
+{
+    static const char *const own[] = {"type", "id", "time"};
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        const json_t *value = json_object_get(root, own[i]);
+        if (value == NULL || json_is_null(value))
+            return false;
+    }
+    return json_object_get(root, DL_CLOUDEVENT_MEMBER) == NULL;
+}
+
+enum dl_reject dl_reference_decode(const struct dl_schema *schema, const struct dl_catalogue *catalogue,
+                                   struct dl_message *message, int64_t now_ms, json_t **root, struct dl_event *event,
+                                   char *detail)
+{
+    *root = NULL;
+    enum dl_reject reason = dl_reference_parse(message->value, message->value_bytes, root, detail);
+    if (reason != DL_ACCEPTED)
+        return reason;
+    if (says_all(*root) && read_event(schema, catalogue, message, DL_PLAIN, now_ms, *root, event, detail) == DL_ACCEPTED)
+        return DL_ACCEPTED;
+    detail[0] = '\0';
+    return read_event(schema, catalogue, message, dl_cloudevent_recognize(message), now_ms, *root, event, detail);
 }

@@ -10,7 +10,7 @@
  * of the event point into, beside the record: the caller's to release, NULL or not
  * as it may be. Otherwise as dl_decode. */
 enum dl_reject dl_reference_decode(const struct dl_schema *schema, const struct dl_catalogue *catalogue,
-                                   const struct dl_message *message, int64_t now_ms, json_t **root,
+                                   struct dl_message *message, int64_t now_ms, json_t **root,
                                    struct dl_event *event, char *detail);
 
 /* One JSON text: the first fault in byte order, or *root (the caller's). */

@@ -18,6 +18,7 @@ struct found {
     uint64_t seen;   /* their keys stood there */
     uint64_t absent; /* but not a value as the row says: */
     uint64_t odd;    /* it is another than null, a fault if the field matters */
+    int unknown_count; /* keys without a row */
 };
 
 static void init_word(struct dl_pattern *pattern, const char *word)
@@ -33,7 +34,7 @@ void dl_scanner_init(struct dl_scanner *scanner, const struct dl_schema *schema,
     scanner->catalogue = catalogue;
     scanner->mark = mark;
     scanner->segments = segments;
-    scanner->type_row = scanner->time_row = scanner->id_row = 0;
+    scanner->type_row = scanner->time_row = scanner->id_row = scanner->around_row = 0;
     memset(scanner->relevant, 0, sizeof scanner->relevant);
     memset(scanner->required, 0, sizeof scanner->required);
     for (int i = 0; i < schema->count; i++) {
@@ -52,6 +53,8 @@ void dl_scanner_init(struct dl_scanner *scanner, const struct dl_schema *schema,
             scanner->time_row = bit;
         if (row->kind == DL_AS_ID)
             scanner->id_row = bit;
+        if (strcmp(row->name, DL_CLOUDEVENT_MEMBER) == 0)
+            scanner->around_row = bit;
         for (int word = 0; word < 2 && row->kind == DL_AS_WORD; word++)
             init_word(&scanner->word[i][word], row->word[word].text);
     }
@@ -63,23 +66,34 @@ void dl_scanner_init(struct dl_scanner *scanner, const struct dl_schema *schema,
 
 /* ---- Values of fields ---- */
 
-static inline const char *read_string(const struct dl_marked *marked, const char *at, struct dl_name *string)
+/* From behind the opening quote. The text is kept: a value that is none after all is passed over. */
+static const char *read_escaped(struct dl_scanner *scanner, const char *at, struct dl_name *string)
+{
+    const char *end = dl_skip_special(&scanner->marked, at, true);
+    if (end == NULL)
+        return NULL;
+    string->data = scanner->spare;
+    scanner->spare = dl_unescape(at, end, scanner->spare);
+    string->bytes = (uint32_t)(scanner->spare - string->data);
+    return end + 1;
+}
+
+static inline const char *read_string(struct dl_scanner *scanner, const char *at, struct dl_name *string)
 {
     if (*at != '"')
         return NULL;
-    const char *end = dl_skip_characters(marked, at + 1);
+    const char *end = dl_skip_characters(&scanner->marked, at + 1);
     if (end == NULL)
-        return NULL;
+        return read_escaped(scanner, at + 1, string);
     string->data = at + 1;
     string->bytes = (uint32_t)(end - at - 1);
     return end + 1;
 }
 
-static inline const char *read_name(const struct dl_marked *marked, const char *at, const struct dl_field_row *row,
-                                    void *target)
+static inline const char *read_name(struct dl_scanner *scanner, const char *at, const struct dl_field_row *row, void *target)
 {
     struct dl_name *name = dl_field_at(row, target);
-    at = read_string(marked, at, name);
+    at = read_string(scanner, at, name);
     return at == NULL || name->bytes > DL_NAME_BYTES_MAX || (row->required && name->bytes == 0) ? NULL : at;
 }
 
@@ -187,13 +201,13 @@ static inline const char *read_value(struct dl_scanner *scanner, const struct dl
     case DL_AS_TYPE:
         return read_type(scanner, at, target);
     case DL_AS_ID:
-        return read_string(&scanner->marked, at, &((struct dl_event *)target)->id);
+        return read_string(scanner, at, &((struct dl_event *)target)->id);
     case DL_AS_TIME:
         return read_time(&scanner->marked, at, &((struct dl_event *)target)->time_ms);
     case DL_AS_NAME:
-        return read_name(&scanner->marked, at, field, target);
+        return read_name(scanner, at, field, target);
     case DL_AS_PERSON:
-        return read_string(&scanner->marked, at, &(struct dl_name){.data = NULL});
+        return read_string(scanner, at, &(struct dl_name){.data = NULL});
     case DL_AS_WORD:
         return read_word(scanner, at, row, target);
     case DL_AS_INTEGER:
@@ -259,6 +273,7 @@ static const char *read_object(struct dl_scanner *scanner, struct dl_keys *keys,
             at = dl_skip_space(at + 1);
             continue;
         }
+        found.unknown_count = scanner->unknown.count - base;
         scanner->unknown.count = base;
         *result = found;
         return *at == '}' ? at + 1 : NULL;
@@ -304,11 +319,22 @@ static void forget(const struct dl_schema *schema, uint64_t rows, struct dl_even
     }
 }
 
-bool dl_scan(struct dl_scanner *scanner, const struct dl_message *message, int64_t now_ms, struct dl_event *event)
+/* As the reference has it: whether headers could add nothing to the event, if it is one. */
+static bool says_all(const struct dl_scanner *scanner, const struct found *found, uint64_t present)
 {
-    enum dl_envelope envelope = dl_cloudevent_recognize(message);
-    if (envelope != DL_PLAIN && envelope != DL_CLOUDEVENT_BINARY)
+    uint64_t own = scanner->type_row | scanner->id_row | scanner->time_row;
+    if ((present & own) != own || (found->seen & scanner->around_row) != 0)
         return false;
+    size_t bytes = sizeof DL_CLOUDEVENT_MEMBER - 1;
+    for (const struct dl_key *key = scanner->unknown.key; key < scanner->unknown.key + found->unknown_count; key++) {
+        if (key->bytes == bytes && memcmp(key->data, DL_CLOUDEVENT_MEMBER, bytes) == 0)
+            return false;
+    }
+    return true;
+}
+
+bool dl_scan(struct dl_scanner *scanner, struct dl_message *message, int64_t now_ms, struct dl_event *event)
+{
     const char *text = message->value, *end = text + message->value_bytes;
     while (end > text && (end[-1] == ' ' || end[-1] == '\n' || end[-1] == '\r' || end[-1] == '\t'))
         end--;
@@ -316,6 +342,7 @@ bool dl_scan(struct dl_scanner *scanner, const struct dl_message *message, int64
         return false;
     scanner->mark(&scanner->marked, text, (size_t)(end - text));
     scanner->unknown.count = 0;
+    scanner->spare = scanner->unescaped;
     memcpy(event, &dl_event_none, offsetof(struct dl_event, segment));
     for (int i = 0; i < scanner->segments; i++)
         event->segment[i] = (struct dl_name){.data = NULL};
@@ -325,6 +352,9 @@ bool dl_scan(struct dl_scanner *scanner, const struct dl_message *message, int64
     if (*at != '{' || read_object(scanner, &scanner->keys, scanner->schema, at + 1, event, &found) != scanner->marked.end)
         return false;
     uint64_t present = found.seen & ~found.absent;
+    enum dl_envelope envelope = says_all(scanner, &found, present) ? DL_PLAIN : dl_cloudevent_recognize(message);
+    if (envelope != DL_PLAIN && envelope != DL_CLOUDEVENT_BINARY)
+        return false;
     if (!fill_in(scanner, message, envelope, present, event))
         return false;
     uint8_t form = dl_event_form(event);

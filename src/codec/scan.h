@@ -1,7 +1,7 @@
 /* The scanner: reads an ordinary event in one pass, without a tree and without
  * allocating, and hands out strings of its own copy of the text. It only ever accepts,
  * or says that the record is not for it; then the reference decides. Not for it is
- * every fault, and what is unusual: escapes in a key or in a string that matters, an
+ * every fault, and what is unusual: escapes in a key or a word, an
  * integer written like 90e-1, objects and arrays more than DL_SKIP_DEPTH_MAX deep, more than
  * DL_SKIP_KEYS_MAX keys without a row, numbers of more than 18 digits or two of an exponent,
  * more than DL_MARKED_BYTES_MAX bytes, structured CloudEvents. */
@@ -17,10 +17,13 @@ struct dl_scanner {
     int segments; /* of the event's, those that the schema has */
     uint64_t relevant[DL_FORM_ANY + 1], required[DL_FORM_ANY + 1]; /* rows, by DL_FORM_ */
     uint64_t type_row, time_row, id_row;
+    uint64_t around_row; /* of a segment that is named like DL_CLOUDEVENT_MEMBER */
     struct dl_pattern type_word[DL_EVENT_TYPES], word[DL_FIELDS_MAX][2];
     struct dl_keys keys, kano_keys;
     struct dl_unknown_keys unknown;
     struct dl_marked marked; /* the last text */
+    char *spare;             /* behind what is used of: */
+    char unescaped[DL_MARKED_BYTES_MAX]; /* its strings that had escapes and matter */
 };
 
 /* Borrows schema and catalogue. */
@@ -30,7 +33,7 @@ void dl_scanner_init(struct dl_scanner *scanner, const struct dl_schema *schema,
 /* true: *event is what the reference would make of the record; its names point into the
  * scanner, the record's headers or the catalogue. false: the record is not for the
  * scanner, and *event holds nothing of use. */
-bool dl_scan(struct dl_scanner *scanner, const struct dl_message *message, int64_t now_ms, struct dl_event *event);
+bool dl_scan(struct dl_scanner *scanner, struct dl_message *message, int64_t now_ms, struct dl_event *event);
 
 /* ---- For tests and benchmarks: how a decoder (decode.c) scans ---- */
 

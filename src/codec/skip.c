@@ -3,6 +3,8 @@
 #include "syntax.h"
 #include "utf8.h"
 
+#include <string.h>
+
 const char *dl_skip_special(const struct dl_marked *marked, const char *at, bool escapes)
 {
     size_t count = (size_t)(marked->end - marked->text), offset = (size_t)(at - marked->text);
@@ -26,6 +28,51 @@ const char *dl_skip_special(const struct dl_marked *marked, const char *at, bool
         if (taken == 0)
             return NULL;
         offset += taken;
+    }
+}
+
+static uint32_t read_hex(const char *digits)
+{
+    uint32_t value = 0;
+    for (int i = 0; i < 4; i++) {
+        unsigned char digit = (unsigned char)digits[i];
+        value = value << 4 | (digit <= '9' ? digit - (uint32_t)'0' : (digit | 0x20) - (uint32_t)'a' + 10);
+    }
+    return value;
+}
+
+/* From behind "\\u"; a surrogate has its other half behind it. */
+static const char *unescape_unicode(const char *at, char **out)
+{
+    uint32_t character = read_hex(at);
+    at += 4;
+    if (character >= 0xD800 && character < 0xE000) {
+        character = 0x10000 + ((character & 0x3FF) << 10) + (read_hex(at + 2) & 0x3FF);
+        at += 6;
+    }
+    *out += dl_utf8_put(character, *out);
+    return at;
+}
+
+char *dl_unescape(const char *at, const char *end, char *out)
+{
+    static const char named[] = "b\bf\fn\nr\rt\t";
+    for (;;) {
+        const char *escape = memchr(at, '\\', (size_t)(end - at));
+        size_t plain = (size_t)((escape != NULL ? escape : end) - at);
+        memcpy(out, at, plain);
+        out += plain;
+        if (escape == NULL)
+            return out;
+        at = escape + 2;
+        if (escape[1] == 'u') {
+            at = unescape_unicode(at, &out);
+            continue;
+        }
+        *out = escape[1]; /* a quote, a slash, a backslash */
+        for (size_t i = 0; i < sizeof named - 1; i += 2)
+            *out = escape[1] == named[i] ? named[i + 1] : *out;
+        out++;
     }
 }
 

@@ -16,6 +16,10 @@ struct dl_unknown_keys {
  * be any. */
 const char *dl_skip_special(const struct dl_marked *marked, const char *at, bool escapes);
 
+/* Writes what a string that dl_skip_special has passed says, from behind its opening quote
+ * up to its closing one; it never takes more bytes than stand there. Returns where it ends. */
+char *dl_unescape(const char *at, const char *end, char *out);
+
 /* The closing quote of a string without escapes. */
 static inline const char *dl_skip_characters(const struct dl_marked *marked, const char *at)
 {

@@ -37,3 +37,13 @@ size_t dl_utf8_bytes(const char *text, size_t left)
     }
     return bytes;
 }
+
+size_t dl_utf8_put(uint32_t character, char *out)
+{
+    size_t more = character < 0x80 ? 0 : character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
+    static const unsigned char lead[] = {0, 0xC0, 0xE0, 0xF0};
+    for (size_t i = more; i > 0; i--, character >>= 6)
+        out[i] = (char)(0x80 | (character & 0x3F));
+    out[0] = (char)(lead[more] | character);
+    return more + 1;
+}

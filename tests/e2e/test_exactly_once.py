@@ -167,7 +167,8 @@ def test_the_source_chain_catches_a_broken_promise(broker, redis_server, new_top
     with ExitStack() as stack:
         scorer = stack.enter_context(Daemon(mode.config("scorer", roles=["score"]), tmp_path, name="scorer"))
         bad = Daemon(mode.config("bad", roles=["ingest"]), tmp_path, name="bad", binary=FAILPOINTS, env={"DELIGHT_BREAK": broken})
-        bad.env["DELIGHT_FAILPOINT"] = "batches.produced:6" if broken == "offsets_outside" else ""
+        # Stopped with a batch in its hands, and nothing of it sent.
+        bad.env["DELIGHT_FAILPOINT"] = "batches.produced:6" if broken == "offsets_outside" else "batches.begin:6:stop"
         stack.enter_context(bad)
         words = traffic(scorer.config_path, 20000)
         loader = stack.enter_context(Loader().start(tmp_path, *words, "--rate", "1000"))
@@ -176,12 +177,13 @@ def test_the_source_chain_catches_a_broken_promise(broker, redis_server, new_top
             bad.env["DELIGHT_FAILPOINT"] = ""
             bad.start()
         else:
-            scorer.wait_log("caught up: publishing", timeout=60)
-            time.sleep(2)
-            bad.send_signal(signal.SIGSTOP)
+            bad.wait_until(bad.stopped, 60, "its stop before the sixth batch")
             good = stack.enter_context(Daemon(mode.config("good", roles=["ingest"]), tmp_path, name="good"))
             good.wait_log("the group has assigned partitions", timeout=60)
-            time.sleep(3)
+            # It counts what the other holds, and more.
+            events = lambda: int(redis_server.client().hget("cx:{all}:24h", "events") or 0)  # noqa: E731
+            before = events()
+            good.wait_until(lambda: events() > before + 2000, 60, "scores to go on")
             bad.send_signal(signal.SIGCONT)
         scorer.wait_log("(gap|overlap) in the source chain", timeout=60)
         assert scorer.wait(60) == 1

@@ -399,7 +399,8 @@ def test_readyz_says_that_redis_is_away_and_that_it_is_back(broker, redis_server
         broker.produce(topic, [survey("t")])
         # Scores are read from where they are, not from Redis.
         daemon.wait_until(lambda: ask(daemon, "/api/scores", subject="touchpoint:t").status == 200, what="the score")
-        assert scrape(daemon)("delightd_publish_staleness_seconds") > 0
+        stale = lambda: scrape(daemon)("delightd_publish_staleness_seconds") > 0  # noqa: E731
+        daemon.wait_until(stale, what="what waits for Redis to age")
         redis_server.start()
         wait_ready(daemon)
         # It is there, and takes nothing.

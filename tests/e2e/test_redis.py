@@ -201,7 +201,11 @@ def test_a_key_of_another_type_is_named(broker, redis_server, topic, tmp_path):
     client.set("cx:subjects:touchpoint", "not a set")
     with Daemon(config_for(broker, redis_server, topic), tmp_path) as daemon:
         broker.produce(topic, [survey("t")])
-        daemon.wait_log(r"WRONGTYPE.*cx:subjects:touchpoint")
-        client.delete("cx:subjects:touchpoint")
+        daemon.wait_log(r"WRONGTYPE.*\(SADD cx:subjects:touchpoint\)")
+        # It keeps nothing else back.
         wait_score(daemon, redis_server, "touchpoint:t", "nps_n", 1)
+        broker.produce(topic, [survey("t")])
+        wait_score(daemon, redis_server, "touchpoint:t", "nps_n", 2)
+        assert client.get("cx:subjects:touchpoint") == "not a set"
+        client.delete("cx:subjects:touchpoint")
         poll(lambda: client.smembers("cx:subjects:touchpoint") == {"touchpoint:t"}, 30, "the set to be written")

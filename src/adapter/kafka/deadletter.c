@@ -66,14 +66,18 @@ static bool close_client(struct dl_deadletter *deadletter)
     return ended;
 }
 
-void dl_deadletter_rebuild(struct dl_deadletter *deadletter)
+void dl_deadletter_give_up_client(struct dl_deadletter *deadletter)
 {
     DL_ASSERT(deadletter->flying == 0);
-    char error[DL_KAFKA_ERROR_SIZE] = "";
     (void)close_client(deadletter);
     deadletter->limits.asked = false; /* an answer would come to the old one */
     for (int32_t p = 0; p < deadletter->partition_count; p++)
         deadletter->places[p] = (struct dl_deadletter_place){0};
+}
+
+void dl_deadletter_open_client(struct dl_deadletter *deadletter)
+{
+    char error[DL_KAFKA_ERROR_SIZE] = "";
     if (open_client(deadletter, error, sizeof error) == DL_OK)
         return;
     (void)close_client(deadletter);

@@ -156,7 +156,9 @@ static void start_again(struct dl_deadletter *deadletter)
         return;
     dl_note(deadletter->notes, DL_NOTE_DEBUG, "a new producer of dead letters",
             DL_TEXT("reason", deadletter->trouble.fatal_reason), DL_NUMBER("batch_bytes", deadletter->limits.batch_bytes));
-    dl_deadletter_rebuild(deadletter);
+    /* The next one may fail without a letter, as soon as it is there: it is
+     * not made before it may send. */
+    dl_deadletter_give_up_client(deadletter);
 }
 
 /* A client that was given up sends nothing more, yet keeps what it has. */
@@ -211,7 +213,7 @@ void dl_deadletter_step(struct dl_deadletter *deadletter)
     int64_t now_ms = dl_kafka_now_ms();
     note_stuck(deadletter, now_ms);
     if (!deadletter->client && now_ms >= deadletter->due_ms)
-        dl_deadletter_rebuild(deadletter);
+        dl_deadletter_open_client(deadletter);
     if (!deadletter->client)
         return;
     dl_deadletter_serve_limits(deadletter);

@@ -88,13 +88,16 @@ struct dl_kafka_record {
     int64_t timestamp_ms; /* -1: none */
     const void *key, *value; /* NULL: none */
     size_t key_bytes, value_bytes;
-    const struct dl_kafka_header *headers; /* up to DL_KAFKA_HEADERS_MAX; of dead letters, DL_KAFKA_ERROR_HEADERS more */
+    /* None before dl_kafka_take_headers. Up to DL_KAFKA_HEADERS_MAX; of dead letters, DL_KAFKA_ERROR_HEADERS more. */
+    const struct dl_kafka_header *headers;
     size_t header_count;
     bool warm_up;         /* before the start: for duplicates only, not to be counted */
+    struct dl_kafka_source *source; /* where the headers come from, and of which message; NULL: there are no others */
+    const void *message;
 };
 
 struct dl_kafka_callbacks {
-    void (*on_record)(void *context, const struct dl_kafka_record *record);
+    void (*on_record)(void *context, struct dl_kafka_record *record);
     /* The partition starts (or starts again, after data was lost) at `offset`: what
      * was remembered of it (duplicates) is void. */
     void (*on_start)(void *context, uint16_t topic, int32_t partition, int64_t offset);
@@ -106,6 +109,11 @@ struct dl_kafka_callbacks {
     void (*on_loss)(void *context, uint16_t topic, int32_t partition, int64_t from, int64_t to);
     void *context;
 };
+
+/* Inside on_record: gives the record its headers, unless it has them. librdkafka
+ * unpacks them into memory of its own, and takes some 200 ns for that even when
+ * a record has none; there is no way to ask before. */
+void dl_kafka_take_headers(struct dl_kafka_record *record);
 
 /* Never connects by itself in the call: brokers that are away, topics that are
  * missing, refused authorisation are noted once each (and once when over), and

@@ -75,8 +75,10 @@ struct dl_deadletter {
 
 /* ---- deadletter.c ---- */
 
-/* A new client in place of the present one, which has no letters. */
-void dl_deadletter_rebuild(struct dl_deadletter *deadletter);
+/* The present client, which has no letters, is closed. */
+void dl_deadletter_give_up_client(struct dl_deadletter *deadletter);
+/* Makes a client where there is none. */
+void dl_deadletter_open_client(struct dl_deadletter *deadletter);
 void dl_deadletter_note_refused(struct dl_deadletter *deadletter, const char *reason);
 void dl_deadletter_note_unwell(struct dl_deadletter *deadletter, const char *reason);
 void dl_deadletter_free(struct dl_deadletter *deadletter, struct dl_letter *letter);

@@ -121,14 +121,14 @@ void dl_kafka_source_destroy(struct dl_kafka_source *source)
 
 /* ---- Delivery ---- */
 
-/* librdkafka unpacks headers into memory of its own, and takes some 200 ns for
- * that even when a record has none; there is no way to ask before. */
-static size_t take_headers(struct dl_kafka_source *source, const rd_kafka_message_t *message)
+void dl_kafka_take_headers(struct dl_kafka_record *record)
 {
+    struct dl_kafka_source *source = record->source;
     rd_kafka_headers_t *headers = NULL;
     size_t count = 0;
-    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return 0;
+    record->source = NULL;
+    if (source == NULL || rd_kafka_message_headers(record->message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
     while (count < source->headers_max) {
         const char *key;
         const void *value;
@@ -137,7 +137,8 @@ static size_t take_headers(struct dl_kafka_source *source, const rd_kafka_messag
             break;
         source->headers[count++] = (struct dl_kafka_header){.key = key, .value = value, .value_bytes = bytes};
     }
-    return count;
+    record->headers = source->headers;
+    record->header_count = count;
 }
 
 static void moved(struct dl_kafka_partition *partition, int64_t next)
@@ -176,7 +177,7 @@ static void deliver_record(struct dl_kafka_topic *topic, struct dl_kafka_partiti
     int64_t timestamp_ms = rd_kafka_message_timestamp(message, &kind);
     if (timestamp_ms > partition->newest_ms)
         partition->newest_ms = timestamp_ms;
-    const struct dl_kafka_record record = {
+    struct dl_kafka_record record = {
         .topic = topic->index,
         .partition = message->partition,
         .offset = message->offset,
@@ -186,9 +187,9 @@ static void deliver_record(struct dl_kafka_topic *topic, struct dl_kafka_partiti
         .value = message->payload,
         .key_bytes = message->key_len,
         .value_bytes = message->len,
-        .headers = source->headers,
-        .header_count = take_headers(source, message),
         .warm_up = message->offset < partition->first,
+        .source = source,
+        .message = message,
     };
     source->callbacks.on_record(source->callbacks.context, &record);
 }

@@ -6,6 +6,9 @@
  * there: one that was evicted or has expired must not come back in part, so the
  * index of the command goes into the answer and the whole hash is written.
  *
+ * A command that fails (a key that somebody gave another type) does not keep
+ * the others back; the first failure is the answer.
+ *
  * The owner lives for a minute after its last chunk. So a token from a clock
  * that was ahead cannot lock everybody out for ever, and who was fenced can take
  * over when the other has gone. An owner that is lower but not ours wrote after
@@ -18,7 +21,7 @@ const char dl_fence_script[] =
     "if owner and (tonumber(owner) or 0) > tonumber(ARGV[1]) then return {'fenced', owner} end\n"
     "if owner ~= ARGV[1] and ARGV[2] == '1' then return {'forgotten'} end\n"
     "redis.call('SET', KEYS[1], ARGV[1], 'PX', 60000)\n"
-    "local answer, command, at = {'ok'}, 0, 3\n"
+    "local answer, command, at, failed = {'ok'}, 0, 3, nil\n"
     "while at <= #ARGV do\n"
     "  local last, reply = at + tonumber(ARGV[at]), nil\n"
     "  if ARGV[at + 1] ~= '?HSET' then\n"
@@ -29,9 +32,10 @@ const char dl_fence_script[] =
     "    answer[#answer + 1] = command\n"
     "  end\n"
     "  if type(reply) == 'table' and reply.err then\n"
-    "    return redis.error_reply(reply.err .. ' (' .. ARGV[at + 1] .. ' ' .. ARGV[at + 2] .. ')')\n"
+    "    failed = failed or reply.err .. ' (' .. string.gsub(ARGV[at + 1], '?', '') .. ' ' .. ARGV[at + 2] .. ')'\n"
     "  end\n"
     "  command = command + 1\n"
     "  at = last + 1\n"
     "end\n"
+    "if failed then return redis.error_reply(failed) end\n"
     "return answer\n";

@@ -91,7 +91,7 @@ class Process:
     def pause(self):
         """SIGSTOP; returns when the program really stands still."""
         self.send_signal(signal.SIGSTOP)
-        poll(lambda: self._state() == "T", 5, f"{self.name} to stand still")
+        poll(self.stopped, 5, f"{self.name} to stand still")
 
     def resume(self):
         self.send_signal(signal.SIGCONT)
@@ -191,6 +191,10 @@ class Process:
         if not self.running():
             raise HarnessError(f"{self.name} {self._end()}, so it has no numbers{evidence([self.log_path])}")
         return Path(f"/proc/{self.pid}/{name}").read_text()
+
+    def stopped(self):
+        """Whether it was stopped as by SIGSTOP."""
+        return self._state() == "T"
 
     def _state(self):
         return self._proc("stat").rpartition(")")[2].split()[0]

@@ -165,7 +165,7 @@ static bool give_up(void *context)
     return stopping;
 }
 
-static void on_record(void *context, const struct dl_kafka_record *record)
+static void on_record(void *context, struct dl_kafka_record *record)
 {
     (void)context;
     printf("record %d %" PRId32 " %" PRId64 " %s\n", record->topic, record->partition, record->offset,

@@ -56,8 +56,10 @@ static void write_note(void *context, enum dl_note_level level, const char *mess
 {
     static const char *const levels[] = {"error", "warning", "notice", "info", "debug"};
     (void)context;
-    if (level == DL_NOTE_DEBUG)
+    if (level == DL_NOTE_DEBUG) {
+        printf("debug %" PRId64 " %s\n", now_ms(), message);
         return;
+    }
     fprintf(stderr, "%s: %s", levels[level], message);
     for (size_t i = 0; i < field_count; i++) {
         if (fields[i].text)
@@ -82,7 +84,7 @@ static int64_t digest_of(int64_t digest, const struct dl_kafka_record *record)
     return (int64_t)hash;
 }
 
-static void on_record(void *context, const struct dl_kafka_record *record)
+static void on_record(void *context, struct dl_kafka_record *record)
 {
     (void)context;
     struct totals *total = &totals[record->topic][record->partition];
@@ -91,6 +93,7 @@ static void on_record(void *context, const struct dl_kafka_record *record)
         total->misordered++;
     total->last = record->offset;
     if (options.records) {
+        dl_kafka_take_headers(record);
         printf("record %d %" PRId32 " %" PRId64 " %s %" PRId64 " %zu %zu", record->topic, record->partition, record->offset,
                record->warm_up ? "warm" : "new", record->timestamp_ms, record->value_bytes, record->header_count);
         for (size_t i = 0; i < record->header_count; i++)

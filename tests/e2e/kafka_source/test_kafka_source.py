@@ -448,7 +448,9 @@ def test_letters_wait_for_the_right_to_write(guarded, tmp_path):
     guarded.allow("User:alice", "Describe", "Read", topic=topic)
     with Drive(tmp_path, guarded.bootstrap_of("CLIENT"), "send", "a", SASL, to=topic, count=500) as process:
         process.wait_log("not allowed to write dead letters")
-        assert process.cpu_share(4) < 0.2  # tries that come ever more seldom: a longer look tells them from a spin
+        tries = lambda: [line[0] for line in process.lines("debug") if line[1:4] == ["a", "new", "producer"]]  # noqa: E731
+        process.wait_until(lambda: len(tries()) >= 4, 30, "four producers that were refused")
+        assert tries()[3] - tries()[0] >= 1750  # half of 0.5, 1 and 2 s: they come ever more seldom
         guarded.allow("User:alice", "Write", topic=topic)
         assert process.wait_line("delivered", 40) == [[500]]
         assert process.stop() == 0

@@ -297,6 +297,42 @@ START_TEST(test_cloudevents_fill_in)
 }
 END_TEST
 
+static int takes;
+
+static void take_headers(struct dl_message *message)
+{
+    static const struct dl_header headers[] = {{"ce_specversion", "1.0", 3}, {"ce_type", "survey", 6}, {"ce_id", "h", 1}};
+    takes++;
+    message->headers = headers;
+    message->header_count = 3;
+}
+
+START_TEST(test_headers_are_taken_when_they_matter)
+{
+    static const struct {
+        const char *value;
+        enum dl_reject reason;
+        int takes;
+    } rows[] = {
+        {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"id\":\"i\",\"time\":1699999999000,\"nps\":9}", DL_ACCEPTED, 0},
+        {"{\"type\":\"survey\",\"touchpoint\":\"\\u0074\",\"id\":\"i\",\"time\":1699999999000,\"nps\":9}", DL_ACCEPTED, 0},
+        {"{\"touchpoint\":\"t\",\"id\":\"i\",\"time\":1699999999000,\"nps\":9}", DL_ACCEPTED, 1},
+        {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"time\":1699999999000,\"nps\":9}", DL_ACCEPTED, 1},
+        {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"id\":\"i\",\"nps\":9}", DL_ACCEPTED, 1},
+        {"{\"touchpoint\":\"\\u0074\",\"nps\":9}", DL_ACCEPTED, 1}, /* by scanner and reference */
+        {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"id\":\"i\",\"time\":1,\"nps\":9}", DL_REJECT_BAD_TIME, 1},
+        {"{\"touchpoint\":", DL_REJECT_NOT_JSON, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct dl_message message = {.value = rows[i].value, .value_bytes = strlen(rows[i].value),
+                                     .timestamp_ms = CASE_TIMESTAMP_MS, .take_headers = take_headers};
+        takes = 0;
+        ck_assert_int_eq(dl_decode(decoder, &message, INT64_MAX, &event, detail), rows[i].reason);
+        ck_assert_msg(takes == rows[i].takes, "row %zu: taken %d times", i, takes);
+    }
+}
+END_TEST
+
 START_TEST(test_header_bytes_that_are_no_utf8)
 {
     static const char value[] = "{\"touchpoint\":\"t\",\"nps\":9}";
@@ -387,6 +423,7 @@ int main(void)
     tcase_add_test(tcase, test_decoder_copies_its_segment_names);
     tcase_add_test(tcase, test_cloudevents_fill_in);
     tcase_add_test(tcase, test_header_bytes_that_are_no_utf8);
+    tcase_add_test(tcase, test_headers_are_taken_when_they_matter);
     tcase_add_test(tcase, test_unknown_fields);
     tcase_add_test(tcase, test_a_rejected_event_leaves_nothing);
     suite_add_tcase(suite, tcase);

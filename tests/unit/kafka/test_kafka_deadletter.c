@@ -69,13 +69,18 @@ static void check_headers(rd_kafka_headers_t *headers)
     const void *text;
     size_t bytes;
     static const char *const names[] = {"empty", "nothing", "twice", "twice"};
+    ck_assert_int_eq(header_number(headers, "__delightd.errors.timestamp"), -1);
+    ck_assert_int_eq(rd_kafka_header_get_last(headers, "__delightd.errors.detail", &text, &bytes), RD_KAFKA_RESP_ERR_NO_ERROR);
+    if (strstr(text, "key and headers left out") != NULL) { /* refused for its size again and again */
+        ck_assert_uint_eq(rd_kafka_header_cnt(headers), 6);
+        return;
+    }
     for (size_t i = 0; i < 4; i++) {
         ck_assert_int_eq(rd_kafka_header_get_all(headers, i, &name, &text, &bytes), RD_KAFKA_RESP_ERR_NO_ERROR);
         ck_assert_str_eq(name, names[i]);
         ck_assert_int_eq(text == NULL, i == 1);
     }
     ck_assert_uint_eq(rd_kafka_header_cnt(headers), 10);
-    ck_assert_int_eq(header_number(headers, "__delightd.errors.timestamp"), -1);
 }
 
 struct read_back {

@@ -16,7 +16,7 @@ static struct mock mock;
 static struct seen seen;
 static struct dl_kafka_source *source;
 
-static void on_record(void *context, const struct dl_kafka_record *record)
+static void on_record(void *context, struct dl_kafka_record *record)
 {
     (void)context;
     char value[16];
