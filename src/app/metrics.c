@@ -204,7 +204,9 @@ static const struct row rows[] = {
      .each = add_lag_seconds},
     {COUNTER("delightd_batches", "", "Batches of counts that ingest has handed over."), INGEST, AT(batches)},
     {HISTOGRAM("delightd_batch_seconds", "From a batch's opening until it is counted; in kafka mode, committed."), INGEST, AT(batch)},
-    {GAUGE("delightd_batch_open_seconds", "seconds", "Age of the batch that is counted into, to a second; 0: nothing is in it. It grows while the one before, or a dead letter, finds no way into Kafka."), INGEST, AT(open_age_ms), MS},
+    {GAUGE("delightd_batch_open_seconds", "seconds",
+           "Age of the batch that is counted into, to a second; 0: nothing is in it. It grows while the one before, or a dead letter, "
+           "finds no way into Kafka."), INGEST, AT(open_age_ms), MS},
     {COUNTER("delightd_batch_tallies", "", "Tallies (cell and second) in these batches."), INGEST, AT(tallies)},
     {GAUGE("delightd_batch_cells", "", "Cells of the last batch: combinations of touchpoint, stage, journey, segment values."), INGEST, AT(cells)},
 
