@@ -64,9 +64,18 @@ static void add(struct dl_batch **batch, const struct dl_batch_options *options,
 
 int main(int count, char **arguments)
 {
+    const char *answers = count > 3 ? arguments[3] : "nps";
+    if (count > 4 || (strcmp(answers, "nps") != 0 && strcmp(answers, "all") != 0)) {
+        fprintf(stderr, "usage: micro-memory [SUBJECTS [EVENTS [nps|all]]]\n");
+        return 64;
+    }
     int64_t subjects = count > 1 ? strtoll(arguments[1], NULL, 10) : 10000;
     int64_t events = count > 2 ? strtoll(arguments[2], NULL, 10) : 1;
-    bool every_measure = count > 3 && strcmp(arguments[3], "all") == 0;
+    bool every_measure = strcmp(answers, "all") == 0;
+    if (subjects < 1 || events < 1) {
+        fprintf(stderr, "micro-memory: SUBJECTS and EVENTS are numbers from 1 on\n");
+        return 64;
+    }
     const struct dl_engine_options options = {
         .windows = 5, .window_ms = {5 * MINUTE_MS, 60 * MINUTE_MS, 1440 * MINUTE_MS, 7 * 1440 * MINUTE_MS, 30 * 1440 * MINUTE_MS},
         .subjects_max = 10000000, .touchpoints_max = 10000000};

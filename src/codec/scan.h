@@ -3,7 +3,7 @@
  * or says that the record is not for it; then the reference decides. Not for it is
  * every fault, and what is unusual: escapes in a key or a word, an
  * integer written like 90e-1, objects and arrays more than DL_SKIP_DEPTH_MAX deep, more than
- * DL_SKIP_KEYS_MAX keys without a row, numbers of more than 18 digits or two of an exponent,
+ * DL_SKIP_KEYS_MAX keys without a row, numbers that may be beyond their type,
  * more than DL_MARKED_BYTES_MAX bytes, structured CloudEvents. */
 #pragma once
 

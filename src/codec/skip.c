@@ -108,12 +108,22 @@ static const char *skip_decimals(const char *at)
     return at;
 }
 
-/* Neither an integer of up to 18 digits nor a real with an exponent of up to two is
- * beyond its type. */
+/* An integer within int64, as ids of traces are that have all 19 digits. */
+static const char *skip_long_integer(const char *at)
+{
+    static const char most[] = "9223372036854775807";
+    const char *end = skip_decimals(at);
+    return *at != '0' && end - at == sizeof most - 1 && memcmp(at, most, sizeof most - 1) <= 0 ? end : NULL;
+}
+
+/* Neither such an integer nor a real with an exponent of up to two digits is beyond its type. */
 static const char *skip_number(const char *at)
 {
     int64_t value;
-    at = dl_read_digits(*at == '-' ? at + 1 : at, &value);
+    const char *digits = *at == '-' ? at + 1 : at;
+    at = dl_read_digits(digits, &value);
+    if (at == NULL)
+        at = skip_long_integer(digits);
     if (at != NULL && *at == '.') {
         const char *fraction = at + 1;
         at = skip_decimals(fraction);
