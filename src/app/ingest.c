@@ -63,6 +63,7 @@ void dl_ingest_open_batch(struct dl_ingest *ingest)
     ingest->open = dl_batch_create(&ingest->options.batch, dl_monotonic_ms());
     if (ingest->open == NULL)
         dl_ingest_out_of_memory(ingest);
+    ingest->handed_ms = dl_batch_opened_ms(ingest->open);
     if (ingest->commit != NULL)
         dl_ingest_group_capture(ingest);
 }
@@ -394,12 +395,13 @@ static void *run(void *context)
             dl_sleep_ms(DL_INGEST_WAIT_MS);
             continue;
         }
+        if (dl_batch_empty(ingest->open))
+            dl_batch_set_opened(ingest->open, dl_monotonic_ms());
         dl_kafka_source_poll(ingest->source, DL_INGEST_POLL_MS);
         if (ingest->deadletter != NULL)
             dl_deadletter_poll(ingest->deadletter, 0);
         int64_t now_ms = dl_monotonic_ms();
-        if (now_ms - dl_batch_opened_ms(ingest->open) >=
-            atomic_load_explicit(&ingest->batch_interval_ms, memory_order_relaxed)) {
+        if (now_ms - ingest->handed_ms >= atomic_load_explicit(&ingest->batch_interval_ms, memory_order_relaxed)) {
             settle_dead_letters(ingest, now_ms);
             (void)try_hand_over(ingest);
         }

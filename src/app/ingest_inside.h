@@ -35,6 +35,7 @@ struct dl_ingest {
     struct dl_ingest_topic *topics;
     struct dl_batch *open;
     int64_t delivered_reported; /* dead letters */
+    int64_t handed_ms;          /* when the last batch was handed over */
     int64_t settle_ms;          /* not before this is ingest held up for dead letters again */
     int64_t progress_ms;        /* when the re-read was last noted */
     int64_t started_ms;
