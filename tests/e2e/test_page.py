@@ -234,12 +234,12 @@ def test_nobody_is_shut_out(broker, redis_server, topic, tmp_path):
     with shop(broker, redis_server, topic, tmp_path, loader=("--count", "3000", "--span", "50m")) as (daemon, catalogue), Browser() as browser:
         axe = axe_source()
         name = catalogue["journeys"][1]["stages"][0]["touchpoints"][0]
-        for dark in (False, True):
-            for width, look in WIDTHS:
+        for dark, widths in ((False, WIDTHS), (True, [WIDTHS[0], WIDTHS[3]])):
+            for width, look in widths:
                 browser.look(width, 900, dark=dark, **look)
                 browser.open("about:blank")
                 browser.open(page_of(daemon, window="1h", subject=f"touchpoint:{name}"))
-                # The tenth page in this window: those before it must not hold their connections.
+                # The seventh page in this window in the end: those before it must not hold their connections.
                 browser.wait(f"{LIVE} && document.querySelectorAll('#answers figure').length === 4")
                 wide = browser.run("return [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
                 assert wide[0] == wide[1] == width, (width, dark, wide)
@@ -249,7 +249,7 @@ def test_nobody_is_shut_out(broker, redis_server, topic, tmp_path):
                         return at.width > 0 && at.left >= 0 && at.right <= innerWidth &&
                             document.elementFromPoint(at.x + at.width / 2, at.y + at.height / 2).id === '{part}'"""), (width, dark, part)
                 browser.run("scrollTo(0, 0)")
-                if width in (1024, 320):
+                if width not in (1440, 390):
                     continue
                 browser.run(axe)
                 result = browser.driver.execute_async_script(
