@@ -85,6 +85,15 @@ install(CODE "${install_configuration}")
 
 # ---- Package ----
 
+# Reproducible: the same source gives the same package, byte for byte, wherever, whenever and by whom it is built. Its times
+# are the changelog's, unless SOURCE_DATE_EPOCH says otherwise; folders of this machine are mapped away (CMakeLists.txt).
+file(STRINGS deploy/debian/changelog CPACK_SOURCE_DATE REGEX "^ -- .*>  " LIMIT_COUNT 1)
+string(REGEX REPLACE "^ -- .*>  " "" CPACK_SOURCE_DATE "${CPACK_SOURCE_DATE}")
+execute_process(COMMAND date -u -d "${CPACK_SOURCE_DATE}" +%s
+  OUTPUT_VARIABLE CPACK_SOURCE_DATE OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/deploy/before_packing.cmake)
+set(CPACK_POST_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/deploy/after_packing.cmake)
+
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME delightd)
 set(CPACK_PACKAGE_VENDOR delightd)
