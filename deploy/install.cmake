@@ -70,7 +70,7 @@ install(FILES config/event.schema.json config/openapi.yaml DESTINATION share/del
 install(FILES deploy/delightd.service deploy/delightd@.service DESTINATION lib/systemd/system)
 install(FILES deploy/delightd.sysusers DESTINATION lib/sysusers.d RENAME delightd.conf)
 install(FILES deploy/debian/copyright DESTINATION share/doc/delightd)
-install(FILES README.md DESTINATION share/doc/delightd OPTIONAL)
+install(FILES README.md deploy/FIRST-HOUR.md DESTINATION share/doc/delightd OPTIONAL)
 install(FILES config/delightd.yaml DESTINATION share/doc/delightd/examples)
 install(FILES ${MAN_DIR}/changelog.gz DESTINATION share/doc/delightd OPTIONAL)
 
