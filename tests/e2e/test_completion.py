@@ -73,11 +73,12 @@ def test_values(script, tmp_path):
     assert set(complete(script, "top", "--sort", "")) == told
 
 
-@pytest.fixture
-def zsh(tmp_path):
+@pytest.fixture(scope="module")
+def zsh(tmp_path_factory):
     """A real Zsh in a terminal, as a user has it, with the completion where Zsh looks for it and two files in its folder."""
     if not shutil.which("zsh"):
         skip_or_fail("no zsh: install Debian's package of that name")
+    tmp_path = tmp_path_factory.mktemp("zsh")
     (tmp_path / "functions").mkdir()
     (tmp_path / "functions" / "_delightd").write_text(run_delightd("help", "completion-zsh").stdout)
     (tmp_path / "work").mkdir()
@@ -97,10 +98,12 @@ def line_of(lines):
 
 def press_tab(zsh, typed, condition, what):
     """Types it and a Tab, waits for what is to be seen then, and empties the line again."""
-    zsh.keys(typed, "tab")
-    zsh.wait(condition, what)
-    zsh.keys("ctrl-u", "ctrl-l")
-    zsh.wait(lambda lines: [line for line in lines if line] == ["ready>"], "an empty screen")
+    try:
+        zsh.keys(typed, "tab")
+        zsh.wait(condition, what, timeout=60)
+    finally:
+        zsh.keys("ctrl-u", "ctrl-l")
+        zsh.wait(lambda lines: [line for line in lines if line] == ["ready>"], "an empty screen", timeout=60)
 
 
 def test_zsh_lists_every_command_and_option(zsh):
