@@ -55,8 +55,10 @@ look_around() {
     elif ! unshare --mount --pid --uts --fork true 2>/dev/null; then
         reason="no namespaces may be made here"
     else
-        # shellcheck disable=SC2016 # apt's own variable
-        mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep -m 1 '/debian/\?$')
+        # Where this machine's own release comes from, the others do, too.
+        # shellcheck disable=SC2016 # apt's own variables
+        mirror=$(. /etc/os-release && apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+            sed -nE "s/^(${VERSION_CODENAME:-none}|stable) main //p" | head -n 1)
         [ -n "$mirror" ] || reason="apt's configuration names no Debian archive"
     fi
 }
