@@ -122,7 +122,7 @@ build_elsewhere() { # root
         umask 077
         export TZ=ABC-13 LC_ALL=C
         cd /home/somebody/else/source
-        cmake --preset release -DBUILD_TESTING=OFF -B /home/built-here && cmake --build /home/built-here --target man delight-load -- -j1
+        cmake --preset release -DBUILD_TESTING=OFF -B /home/built-here && cmake --build /home/built-here -- -j1
         cd /home/built-here && cpack -G DEB'
 }
 
