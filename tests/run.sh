@@ -88,7 +88,7 @@ else
     say "fuzzing"
     unit fuzz '^fuzz/'
     say "scripts, unit file"
-    step "shellcheck" sh -c 'shellcheck -x tests/*.sh tests/broker/*.sh deploy/*.sh .ci/run'
+    step "shellcheck" sh -c 'shellcheck -x tests/*.sh tests/broker/*.sh deploy/*.sh bench/*.sh .ci/run'
     step "systemd exposure at most 1.5" tests/unit_exposure.sh
 fi
 end_to_end release
