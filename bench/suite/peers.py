@@ -88,11 +88,11 @@ def command(name, brokers, topic, redis_port, group, folder):
         return [*_java(name), "peers.StreamsPeer", brokers, topic, "127.0.0.1", redis_port, group, folder]
     if name == "flink":
         return [*_java(name), "peers.FlinkPeer", brokers, topic, "127.0.0.1", redis_port, group]
-    if name == "redpanda-connect":
-        return [*_go(), brokers, topic, f"127.0.0.1:{redis_port}"]
+    if name.startswith("redpanda-connect"):
+        return [*_go(), brokers, topic, f"127.0.0.1:{redis_port}", "plugin" if name.endswith("(plugin)") else "bloblang"]
     if name == "quixstreams":
         return [*_python(), brokers, topic, "127.0.0.1", redis_port, group, folder]
     raise ValueError(name)
 
 
-NAMES = ["kafka-streams", "flink", "redpanda-connect", "quixstreams"]
+NAMES = ["kafka-streams", "flink", "redpanda-connect", "redpanda-connect (plugin)", "quixstreams"]

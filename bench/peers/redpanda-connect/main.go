@@ -1,6 +1,9 @@
-// redpanda-connect BROKERS TOPIC REDIS_ADDRESS: the engine of Redpanda Connect (benthos), with an input over franz-go and the job's
+// redpanda-connect BROKERS TOPIC REDIS_ADDRESS bloblang|plugin: the engine of Redpanda Connect (benthos), with an input over franz-go and the job's
 // counting as plugins, for its own Kafka and Redis components are in modules that are not to be had. No offsets are committed, as in
 // delightd's memory mode: whoever restarts reads the topic again.
+//
+// bloblang: the fields are picked by a mapping in the product's own language, as its users write it, and the plugin only counts.
+// plugin: the plugin parses, too, which leaves little of the product but its pipeline.
 package main
 
 import (
@@ -16,23 +19,31 @@ import (
 )
 
 // Batches of records are counted by two threads; the ticks, four a second, are what the output publishes at.
-const stream = `
+const pipeline = `
 http: {enabled: false}
 logger: {level: WARN}
 input:
   broker:
     inputs:
       - records: {}
-      - generate: {interval: 250ms, mapping: 'root = "tick"'}
+      - generate: {interval: 250ms, mapping: 'root.tick = true'}
 pipeline:
   threads: 2
   processors:
-    - tally: {}
+%s    - tally: {}
 output:
   scores: {}
 `
 
-func register(brokers, topic, redisAddress string) error {
+const mapping = `    - mapping: |
+        root = if this.exists("tick") {
+          this
+        } else {
+          {"type": this.type, "touchpoint": this.touchpoint, "stage": this.stage, "time": this.time, "nps": this.nps, "csat": this.csat, "op": this.op}
+        }
+`
+
+func register(brokers, topic, redisAddress string, isMapped bool) error {
 	shared := &partials{}
 	empty := service.NewConfigSpec()
 	err := service.RegisterBatchInput("records", empty,
@@ -44,7 +55,7 @@ func register(brokers, topic, redisAddress string) error {
 	}
 	err = service.RegisterBatchProcessor("tally", empty,
 		func(*service.ParsedConfig, *service.Resources) (service.BatchProcessor, error) {
-			return &tally{partial: shared.add()}, nil
+			return &tally{partial: shared.add(), isMapped: isMapped}, nil
 		})
 	if err != nil {
 		return err
@@ -56,14 +67,19 @@ func register(brokers, topic, redisAddress string) error {
 }
 
 func run() error {
-	if len(os.Args) != 4 {
-		return errors.New("usage: redpanda-connect BROKERS TOPIC REDIS_ADDRESS")
+	if len(os.Args) != 5 || os.Args[4] != "bloblang" && os.Args[4] != "plugin" {
+		return errors.New("usage: redpanda-connect BROKERS TOPIC REDIS_ADDRESS bloblang|plugin")
 	}
-	if err := register(os.Args[1], os.Args[2], os.Args[3]); err != nil {
+	isMapped := os.Args[4] == "bloblang"
+	if err := register(os.Args[1], os.Args[2], os.Args[3], isMapped); err != nil {
 		return err
 	}
+	first := ""
+	if isMapped {
+		first = mapping
+	}
 	builder := service.NewStreamBuilder()
-	if err := builder.SetYAML(stream); err != nil {
+	if err := builder.SetYAML(fmt.Sprintf(pipeline, first)); err != nil {
 		return err
 	}
 	built, err := builder.Build()
