@@ -5,6 +5,7 @@ Runs that are in the results already, of this commit with these sizes, are not r
 """
 
 import argparse
+import signal
 import sys
 import time
 
@@ -77,6 +78,8 @@ def run_all(arguments, store, commit_id, runs):
 
 
 def main():
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit("run.sh: interrupted; the same command goes on"))  # Ends broker, Redis and candidate.
     arguments = parse(sys.argv[1:])
     store, commit_id, runs = Store(arguments.results), commit(), plans.plan(arguments)
     absent = {} if arguments.report else run_all(arguments, store, commit_id, runs)
