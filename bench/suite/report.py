@@ -165,7 +165,7 @@ def markdown(records, absent):
 
 def bars(title, bars_of, top, width):
     """A panel of horizontal bars: (name, values), the median with a whisker from minimum to maximum."""
-    left, right, step = 160, 90, 26
+    left, right, step = 180, 90, 26
     most = max(max(values) for _, values in bars_of)
     scale = (width - left - right) / most
     lines = [f'<text x="0" y="{top}" font-weight="bold">{escape(title)}</text>']
