@@ -198,7 +198,7 @@ class Bed:
     @contextlib.contextmanager
     def _peer(self, candidate, redis, folder, topic, target):
         """Measured as a whole, its start included, and from the first quarter on, when its compiler has warmed up."""
-        words = peers.command(candidate, self.broker.bootstrap, topic, redis.port, self.name(candidate), folder / "state")
+        words = peers.command(candidate, self.broker.bootstrap, topic, redis.port, self.name("peer"), folder / "state")
         client, begun = redis.client(), time.monotonic()
         with on_cores(self.candidate_cores):
             peer = Process(words, folder / "log", name=candidate).start()

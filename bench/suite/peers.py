@@ -84,8 +84,9 @@ def _python():
 
 def command(name, brokers, topic, redis_port, group, folder):
     """The words that start a candidate; builds it first. Missing: why it cannot be had."""
-    if name == "kafka-streams":
-        return [*_java(name), "peers.StreamsPeer", brokers, topic, "127.0.0.1", redis_port, group, folder]
+    if name.startswith("kafka-streams"):
+        program = "peers.StreamsPeer" if name.endswith("(processor)") else "peers.DslPeer"
+        return [*_java("kafka-streams"), program, brokers, topic, "127.0.0.1", redis_port, group, folder]
     if name == "flink":
         return [*_java(name), "peers.FlinkPeer", brokers, topic, "127.0.0.1", redis_port, group]
     if name.startswith("redpanda-connect"):
@@ -95,4 +96,5 @@ def command(name, brokers, topic, redis_port, group, folder):
     raise ValueError(name)
 
 
-NAMES = ["kafka-streams", "flink", "redpanda-connect", "redpanda-connect (plugin)", "quixstreams"]
+NAMES = ["kafka-streams", "kafka-streams (processor)", "flink", "redpanda-connect", "redpanda-connect (plugin)",
+         "quixstreams"]  # fmt: skip

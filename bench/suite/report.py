@@ -131,7 +131,8 @@ def figure_rows(figures):
         what = f"events/s, {name} / no-op consumer"
         add(number, f"{what}, from the first record on", figures.ratios("candidates", name, NOOP, warm_rate), bound)
         add(number, f"{what}, its start included", figures.ratios("candidates", name, NOOP, rate), bound)
-    bounds = {"kafka-streams": 15, "flink": 15, "redpanda-connect": 8, "redpanda-connect (plugin)": 8, "quixstreams": 50}
+    bounds = {"kafka-streams": 15, "kafka-streams (processor)": 15, "flink": 15, "redpanda-connect": 8, "redpanda-connect (plugin)": 8,
+              "quixstreams": 50}  # fmt: skip
     for name, bound in bounds.items():
         add("4", f"events per CPU second, memory mode / {name}", figures.ratios("candidates", name, MEMORY, cost), bound, form="%.1f")
     for number, mine, other, bound in (

@@ -70,7 +70,7 @@ public final class StreamsPeer {
         }
     }
 
-    public static void main(String[] words) {
+    static Properties properties(String[] words) {
         Properties properties = new Properties();
         properties.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, words[0]);
         properties.put(StreamsConfig.APPLICATION_ID_CONFIG, words[4]);
@@ -82,14 +82,21 @@ public final class StreamsPeer {
         properties.put(StreamsConfig.consumerPrefix(ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG), 4 << 20);
         properties.put(StreamsConfig.producerPrefix(ProducerConfig.COMPRESSION_TYPE_CONFIG), "lz4");
         properties.put(StreamsConfig.producerPrefix(ProducerConfig.MAX_REQUEST_SIZE_CONFIG), 16 << 20);
+        return properties;
+    }
+
+    static void run(KafkaStreams streams) {
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> streams.close(Duration.ofSeconds(5))));
+        streams.start();
+    }
+
+    public static void main(String[] words) {
         int port = Integer.parseInt(words[3]);
         StreamsBuilder builder = new StreamsBuilder();
         builder.stream(words[1], Consumed.with(Serdes.ByteArray(), Serdes.ByteArray()))
                 .process(Tally::new)
                 .repartition(Repartitioned.with(Serdes.ByteArray(), Serdes.ByteArray()).withName("partials").withNumberOfPartitions(1))
                 .process(() -> new Publish(words[2], port));
-        KafkaStreams streams = new KafkaStreams(builder.build(), properties);
-        Runtime.getRuntime().addShutdownHook(new Thread(() -> streams.close(Duration.ofSeconds(5))));
-        streams.start();
+        run(new KafkaStreams(builder.build(), properties(words)));
     }
 }

@@ -3,6 +3,7 @@ package peers;
 import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
 import redis.clients.jedis.AbstractPipeline;
 import redis.clients.jedis.RedisClient;
 
@@ -17,19 +18,39 @@ public final class Scores implements AutoCloseable {
     private static final long[] WINDOW_MS = {300_000, 3_600_000};
 
     private final Map<String, Window[]> subjects = new HashMap<>();
+    private final Map<String, Map<Long, int[]>> panes = new HashMap<>();
     private final RedisClient redis;
-    private long newestMs = Long.MIN_VALUE;
+    private final AtomicLong newestMs;
+    private long newestPublishedMs = Long.MIN_VALUE;
     private long records;
-    private long recordsPublished;
 
     public Scores(String host, int port) {
-        redis = RedisClient.builder().hostAndPort(host, port).build();
+        this(host, port, new AtomicLong(Long.MIN_VALUE));
     }
 
+    /** newestMs: the newest event's time, where several tasks share it: every window ends there. */
+    public Scores(String host, int port, AtomicLong newestMs) {
+        redis = RedisClient.builder().hostAndPort(host, port).build();
+        this.newestMs = newestMs;
+    }
+
+    /** Adds what a task counted. */
     public void add(byte[] partial) {
         long[] head = Partial.read(partial, this::cell);
         records += head[0];
-        newestMs = Math.max(newestMs, head[1]);
+        newestMs.accumulateAndGet(head[1], Math::max);
+    }
+
+    /** Takes a pane's counters as they stand now: what was taken of it before is replaced. Of touchpoints, they tell the records. */
+    public void set(String subject, long timeMs, int[] counters) {
+        int[] before = panes.computeIfAbsent(subject, key -> new HashMap<>()).put(timeMs, counters);
+        int[] delta = counters.clone();
+        for (int i = 0; before != null && i < delta.length; i++) {
+            delta[i] -= before[i];
+        }
+        subject(subject, Math.floorDiv(timeMs, Partial.PANE_MS), delta);
+        records += subject.startsWith("touchpoint:") ? delta[Counters.EVENTS] : 0;
+        newestMs.accumulateAndGet(timeMs, Math::max);
     }
 
     private void cell(String touchpoint, String stage, long pane, int[] counters) {
@@ -46,34 +67,36 @@ public final class Scores implements AutoCloseable {
         }
     }
 
-    /** Writes what changed since the last call, in one pipeline; then how many records are in it. */
+    /** Writes what changed since the last call, in one pipeline; then how many records more are in it. */
     public void publish() {
-        if (records == recordsPublished) {
+        long newest = newestMs.get();
+        if (records == 0 && newest == newestPublishedMs) {
             return;
         }
         try (AbstractPipeline pipeline = redis.pipelined()) {
             for (Map.Entry<String, Window[]> entry : subjects.entrySet()) {
                 for (int i = 0; i < NAMES.length; i++) {
                     Window window = entry.getValue()[i];
-                    int[] total = window.total(Math.floorDiv(newestMs, WINDOW_MS[i] / Window.PANES));
+                    int[] total = window.total(Math.floorDiv(newest, WINDOW_MS[i] / Window.PANES));
                     if (window.publish()) {
-                        write(pipeline, "cx:{" + entry.getKey() + "}:" + NAMES[i], total);
+                        write(pipeline, "cx:{" + entry.getKey() + "}:" + NAMES[i], total, newest);
                     }
                 }
             }
-            pipeline.set("bench:records", Long.toString(records));
+            pipeline.incrBy("bench:records", records);
             pipeline.sync();
         }
-        recordsPublished = records;
+        records = 0;
+        newestPublishedMs = newest;
     }
 
-    private void write(AbstractPipeline pipeline, String key, int[] total) {
+    private void write(AbstractPipeline pipeline, String key, int[] total, long newest) {
         if (total[Counters.EVENTS] == 0) {
             pipeline.del(key);
             return;
         }
         Map<String, String> fields = new HashMap<>();
-        fields.put("as_of", Long.toString(newestMs));
+        fields.put("as_of", Long.toString(newest));
         fields.put("events", Integer.toString(total[Counters.EVENTS]));
         int promoters = total[Counters.PROMOTERS], detractors = total[Counters.DETRACTORS];
         int n = promoters + total[Counters.PASSIVES] + detractors;
