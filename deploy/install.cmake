@@ -66,6 +66,7 @@ install(FILES deploy/delightd.sysusers DESTINATION lib/sysusers.d RENAME delight
 install(FILES deploy/debian/copyright DESTINATION share/doc/delightd)
 install(FILES README.md DESTINATION share/doc/delightd OPTIONAL)
 install(FILES config/delightd.yaml DESTINATION share/doc/delightd/examples)
+install(DIRECTORY deploy/prometheus deploy/grafana DESTINATION share/doc/delightd/examples)
 install(FILES ${MAN_DIR}/changelog.gz DESTINATION share/doc/delightd OPTIONAL)
 
 # /etc belongs to /usr; below any other prefix it is etc. An edited configuration is never overwritten.

@@ -13,7 +13,7 @@ redis=(redis-server redis-tools)
 broker=(default-jdk-headless maven procps iproute2)
 # shellcheck disable=SC2034
 test=(check clang llvm libclang-rt-dev python3 python3-pytest python3-pytest-xdist python3-redis python3-confluent-kafka python3-yaml
-      python3-jsonschema python3-prometheus-client openssl kcat procps iproute2 tmux systemd shellcheck file dpkg-dev man-db
+      python3-jsonschema python3-prometheus-client prometheus openssl kcat procps iproute2 tmux systemd shellcheck file dpkg-dev man-db
       libnss-myhostname)
 # shellcheck disable=SC2034 # what stands beside delightd in bench/
 bench=(g++ libsimdjson-dev python3-venv)

@@ -41,7 +41,7 @@ struct dl_ingest_counts {
     int64_t lost;                     /* records that were gone before they were read */
 };
 
-/* NULL: out of memory. opened_ms is carried for latency figures only. */
+/* NULL: out of memory. opened_ms (monotonic) is carried for latency figures only. */
 struct dl_batch *dl_batch_create(const struct dl_batch_options *options, int64_t opened_ms);
 void dl_batch_destroy(struct dl_batch *batch);
 
@@ -62,6 +62,8 @@ struct dl_ingest_counts *dl_batch_counts(struct dl_batch *batch);
 /* Nothing counted, covered or reported yet. */
 bool dl_batch_empty(const struct dl_batch *batch);
 int64_t dl_batch_opened_ms(const struct dl_batch *batch);
+/* While it is empty: its age is to be that of what is in it. */
+void dl_batch_set_opened(struct dl_batch *batch, int64_t opened_ms);
 /* Largest time of an accepted event, INT64_MIN if there is none. */
 int64_t dl_batch_newest_ms(const struct dl_batch *batch);
 size_t dl_batch_bytes(const struct dl_batch *batch);

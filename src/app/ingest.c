@@ -35,7 +35,7 @@ static struct dl_ingest_partition *partition_at(struct dl_ingest *ingest, uint16
         if (grown == NULL)
             return NULL;
         for (size_t i = topic->partition_count; i < wanted; i++)
-            grown[i] = (struct dl_ingest_partition){.next = -1};
+            grown[i] = (struct dl_ingest_partition){.next = -1, .end = -1};
         topic->partitions = grown;
         topic->partition_count = wanted;
     }
@@ -63,6 +63,7 @@ void dl_ingest_open_batch(struct dl_ingest *ingest)
     ingest->open = dl_batch_create(&ingest->options.batch, dl_monotonic_ms());
     if (ingest->open == NULL)
         dl_ingest_out_of_memory(ingest);
+    ingest->handed_ms = dl_batch_opened_ms(ingest->open);
     if (ingest->commit != NULL)
         dl_ingest_group_capture(ingest);
 }
@@ -193,6 +194,7 @@ static void cover(struct dl_ingest *ingest, struct dl_ingest_partition *partitio
     if (dl_batch_cover(ingest->open, topic, number, from, next, end) != DL_OK)
         dl_ingest_out_of_memory(ingest);
     partition->next = next;
+    partition->end = end;
 }
 
 struct asked {
@@ -264,6 +266,7 @@ static void go_back(struct dl_ingest *ingest, uint16_t topic, int32_t number, in
             DL_NUMBER("to", to));
     if (atomic_load_explicit(&ingest->stop_on_data_loss, memory_order_relaxed)) {
         ingest->fault = DL_INGEST_DATA_LOST;
+        dl_ingest_group_drop(ingest); /* a position of what is no more would be taken for one of what is there now */
         return;
     }
     dl_ingest_hand_over_or_wait(ingest);
@@ -282,7 +285,7 @@ static void on_start(void *context, uint16_t topic, int32_t number, int64_t offs
     if (ingest->commit != NULL && partition->next > offset)
         go_back(ingest, topic, number, partition->next, offset);
     dl_dedupe_destroy(partition->dedupe);
-    *partition = (struct dl_ingest_partition){.next = offset};
+    *partition = (struct dl_ingest_partition){.next = offset, .end = -1};
 }
 
 static void on_position(void *context, uint16_t topic, int32_t number, int64_t next, int64_t end)
@@ -291,7 +294,8 @@ static void on_position(void *context, uint16_t topic, int32_t number, int64_t n
     struct dl_ingest_partition *partition = partition_at(ingest, topic, number);
     if (partition == NULL)
         dl_ingest_out_of_memory(ingest);
-    if (dl_ingest_deaf(ingest))
+    /* Nothing new: a position that is committed once more may by now be one of another topic of the same name. */
+    if (dl_ingest_deaf(ingest) || (partition->next == next && partition->end == end))
         return;
     cover(ingest, partition, topic, number, partition->next >= 0 ? partition->next : next, next, end);
 }
@@ -320,7 +324,7 @@ void dl_ingest_forget_partitions(struct dl_ingest *ingest)
     for (size_t i = 0; i < ingest->options.source.topic_count; i++)
         for (size_t j = 0; j < ingest->topics[i].partition_count; j++) {
             dl_dedupe_destroy(ingest->topics[i].partitions[j].dedupe);
-            ingest->topics[i].partitions[j] = (struct dl_ingest_partition){.next = -1};
+            ingest->topics[i].partitions[j] = (struct dl_ingest_partition){.next = -1, .end = -1};
         }
 }
 
@@ -391,12 +395,13 @@ static void *run(void *context)
             dl_sleep_ms(DL_INGEST_WAIT_MS);
             continue;
         }
+        if (dl_batch_empty(ingest->open))
+            dl_batch_set_opened(ingest->open, dl_monotonic_ms());
         dl_kafka_source_poll(ingest->source, DL_INGEST_POLL_MS);
         if (ingest->deadletter != NULL)
             dl_deadletter_poll(ingest->deadletter, 0);
         int64_t now_ms = dl_monotonic_ms();
-        if (now_ms - dl_batch_opened_ms(ingest->open) >=
-            atomic_load_explicit(&ingest->batch_interval_ms, memory_order_relaxed)) {
+        if (now_ms - ingest->handed_ms >= atomic_load_explicit(&ingest->batch_interval_ms, memory_order_relaxed)) {
             settle_dead_letters(ingest, now_ms);
             (void)try_hand_over(ingest);
         }

@@ -32,6 +32,12 @@ static void next_epoch(struct dl_ingest *ingest)
     dl_commit_set_epoch(ingest->commit, ingest->epoch);
 }
 
+void dl_ingest_group_drop(struct dl_ingest *ingest)
+{
+    next_epoch(ingest);
+    drop_open(ingest);
+}
+
 bool dl_ingest_group_hand_over(struct dl_ingest *ingest)
 {
     if (dl_batch_empty(ingest->open))
@@ -126,8 +132,7 @@ static void on_revoke(void *context, bool lost)
     if (!lost && !dl_ingest_stopping(ingest) && !commit_all(ingest, dl_monotonic_ms() + REVOKE_MS))
         dl_note(dl_ingest_notes(ingest), DL_NOTE_WARNING,
                 "partitions go before what was read of them could be committed; whoever gets them reads it again");
-    next_epoch(ingest);
-    drop_open(ingest);
+    dl_ingest_group_drop(ingest);
 }
 
 static void on_assign(void *context, size_t partitions)
@@ -184,8 +189,7 @@ static void leave_group(struct dl_ingest *ingest)
 {
     dl_kafka_source_destroy(ingest->source);
     ingest->source = NULL;
-    next_epoch(ingest);
-    drop_open(ingest);
+    dl_ingest_group_drop(ingest);
 }
 
 bool dl_ingest_group_tend(struct dl_ingest *ingest)
@@ -193,8 +197,7 @@ bool dl_ingest_group_tend(struct dl_ingest *ingest)
     switch (dl_commit_state(ingest->commit)) {
     case DL_COMMIT_READY:
         if (dl_commit_dropped(ingest->commit)) {
-            next_epoch(ingest);
-            drop_open(ingest);
+            dl_ingest_group_drop(ingest);
             dl_kafka_source_rewind(ingest->source);
         }
         return ingest->source != NULL || join_group(ingest);

@@ -18,6 +18,7 @@ enum {
 struct dl_ingest_partition {
     struct dl_dedupe *dedupe; /* NULL: off, or nothing seen yet */
     int64_t next;             /* first offset that no batch covers; -1: unknown */
+    int64_t end;              /* as the last batch has it; -1: none has */
     int64_t timestamp_ms;     /* of the last record that was read; 0: none yet */
 };
 
@@ -34,6 +35,7 @@ struct dl_ingest {
     struct dl_ingest_topic *topics;
     struct dl_batch *open;
     int64_t delivered_reported; /* dead letters */
+    int64_t handed_ms;          /* when the last batch was handed over */
     int64_t settle_ms;          /* not before this is ingest held up for dead letters again */
     int64_t progress_ms;        /* when the re-read was last noted */
     int64_t started_ms;
@@ -89,6 +91,8 @@ DL_MUST_USE enum dl_status dl_ingest_group_start(struct dl_ingest *ingest);
 bool dl_ingest_group_tend(struct dl_ingest *ingest);
 /* Gives the open batch to the commit thread; false: not now. */
 bool dl_ingest_group_hand_over(struct dl_ingest *ingest);
+/* What was read and not committed is dropped: the open batch, and one under way. */
+void dl_ingest_group_drop(struct dl_ingest *ingest);
 /* Copies the record for the open batch's transaction. false: it was not taken (deaf). */
 bool dl_ingest_group_dead_letter(struct dl_ingest *ingest, const struct dl_kafka_record *record, const char *reason,
                                  const char *detail);

@@ -20,6 +20,7 @@ struct sight {
     struct dl_view_counts view;
     int64_t redis_up, redis_fenced;
     int64_t epoch, forgotten; /* of kafka mode's ingest */
+    int64_t open_age_ms;      /* of ingest's open batch */
     struct dl_scorer_counts scorer;
     int64_t checkpoint_age_ms, tallies_lag;
     struct dl_http_counts http;
@@ -203,6 +204,9 @@ static const struct row rows[] = {
      .each = add_lag_seconds},
     {COUNTER("delightd_batches", "", "Batches of counts that ingest has handed over."), INGEST, AT(batches)},
     {HISTOGRAM("delightd_batch_seconds", "From a batch's opening until it is counted; in kafka mode, committed."), INGEST, AT(batch)},
+    {GAUGE("delightd_batch_open_seconds", "seconds",
+           "Age of the batch that is counted into, to a second; 0: nothing is in it. It grows while the one before, or a dead letter, "
+           "finds no way into Kafka."), INGEST, AT(open_age_ms), MS},
     {COUNTER("delightd_batch_tallies", "", "Tallies (cell and second) in these batches."), INGEST, AT(tallies)},
     {GAUGE("delightd_batch_cells", "", "Cells of the last batch: combinations of touchpoint, stage, journey, segment values."), INGEST, AT(cells)},
 
@@ -300,7 +304,8 @@ static void look(struct sight *sight, const struct daemon *daemon)
         .daemon = daemon, .ingest = daemon->report.total, .batches = daemon->report.batches, .tallies = daemon->report.tallies,
         .cells = daemon->report.cells, .partitions = (int64_t)dl_report_partitions(&daemon->report), .batch = daemon->report.batch,
         .turns = daemon->stall.turns, .stall_ns = dl_stall_longest_ns(&daemon->stall), .started_ms = daemon->started_wall_ms,
-        .ready = dl_serve_ready(daemon, NULL), .epoch = (int64_t)daemon->epoch, .forgotten = daemon->forgotten};
+        .ready = dl_serve_ready(daemon, NULL), .epoch = (int64_t)daemon->epoch, .forgotten = daemon->forgotten,
+        .open_age_ms = daemon->opened_ms == 0 ? 0 : dl_monotonic_ms() - daemon->opened_ms};
     dl_http_counts(daemon->serve.http, &sight->http);
     if (daemon->ingest != NULL)
         dl_ingest_commit_counts(daemon->ingest, &sight->commits);

@@ -259,6 +259,12 @@ int64_t dl_batch_opened_ms(const struct dl_batch *batch)
     return batch->opened_ms;
 }
 
+void dl_batch_set_opened(struct dl_batch *batch, int64_t opened_ms)
+{
+    DL_ASSERT(dl_batch_empty(batch));
+    batch->opened_ms = opened_ms;
+}
+
 int64_t dl_batch_newest_ms(const struct dl_batch *batch)
 {
     return batch->newest_ms;

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import urllib.request
 
 from feedback import dead_letters, now_ms, scores, survey, text, wait_score
 from harness import Daemon, Record, config_for, poll
@@ -136,13 +138,24 @@ def test_dead_letters_are_not_sent_again_after_a_restart(broker, redis_server, n
 
 def test_scores_wait_for_dead_letters_and_nothing_is_lost_when_their_topic_comes_late(broker, redis_server, new_topic, tmp_path):
     source, dead = new_topic(name="in"), new_topic(name="dead", create=False)
-    config = config_for(broker, redis_server, source, kafka={"dead_letter_topic": dead}, windows=["1h"])
+    config = config_for(
+        broker, redis_server, source, kafka={"dead_letter_topic": dead}, windows=["1h"], http={"listen": "127.0.0.1:0"}
+    )
     with Daemon(config, tmp_path) as daemon:
         daemon.wait_log("caught up")
+        port = int(daemon.wait_log(r"serving HTTP.* port=(\d+)")[1])
+
+        def waiting():
+            text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20).read().decode()
+            return float(re.search(r"^delightd_batch_open_seconds (\S+)$", text, re.MULTILINE)[1])
+
         broker.produce(source, [Record(b"bad", partition=0), Record(survey("t"), partition=0)])
         daemon.wait_log(f"topic={dead}", timeout=30)
+        # An operator sees that counts wait, and for how long.
+        daemon.wait_until(lambda: waiting() > 2, 30, "the open batch to grow old")
         broker.create_topic(dead, 1)
         wait_score(daemon, redis_server, "touchpoint:t", "nps_n", 1, timeout=60)
+        daemon.wait_until(lambda: waiting() == 0, 30, "nothing to wait")
         assert [reason for reason, _ in dead_letters(broker, dead)] == ["not_json"]
 
 

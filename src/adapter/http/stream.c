@@ -109,6 +109,16 @@ void dl_http_stream_send(struct dl_http *http, const char *events, size_t bytes)
     }
 }
 
+/* libmicrohttpd does not look at a connection that is suspended. */
+static void end_if_left(struct dl_http_connection *connection)
+{
+    char byte;
+    if (!connection->suspended || recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+        return;
+    connection->dropped = true;
+    wake(connection);
+}
+
 void dl_http_stream_tick(struct dl_http *http)
 {
     uint64_t now_ms = dl_http_now(http);
@@ -118,6 +128,9 @@ void dl_http_stream_tick(struct dl_http *http)
         if (connection->stream != NULL && connection->place < http->written &&
             now_ms - connection->behind_ms > (uint64_t)http->options.stream_ms_max)
             drop(connection);
+    for (struct dl_http_connection *connection = http->connections; connection != NULL; connection = connection->after)
+        if (connection->stream != NULL)
+            end_if_left(connection);
 }
 
 void dl_http_stream_end_all(struct dl_http *http)

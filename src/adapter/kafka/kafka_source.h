@@ -32,6 +32,7 @@ struct dl_kafka_partition {
     bool assigned;    /* the client reads it */
     bool reached;     /* everything of the start has been delivered */
     bool progressing; /* counts in progress: begun and target are known */
+    bool unread;      /* its last fetch failed */
     bool doubted;     /* counted, and without a committed offset: asked once more before that is believed */
     int32_t leader;   /* -1: none now */
     unsigned attempt;

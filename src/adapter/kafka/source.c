@@ -150,9 +150,15 @@ static void moved(struct dl_kafka_partition *partition, int64_t next)
         partition->reached = true;
 }
 
-/* A fetch has worked: metadata alone would not tell (Describe may be allowed, and Read not). */
-static void readable_again(struct dl_kafka_topic *topic)
+/* A fetch has worked: metadata alone would not tell (Describe may be allowed, and Read not). What another partition
+ * fetched before one was refused is no sign that it may be read. */
+static void note_fetched(struct dl_kafka_topic *topic, const struct dl_kafka_partition *partition)
 {
+    for (int32_t p = 0; p < topic->partition_count && !partition->unread; p++)
+        if (topic->partitions[p].unread && topic->partitions[p].phase == DL_KAFKA_READING)
+            return;
+    for (int32_t p = 0; p < topic->partition_count; p++)
+        topic->partitions[p].unread = false;
     topic->unread = false;
     dl_note(topic->source->notes, DL_NOTE_NOTICE, "a topic can be read again", DL_TEXT("topic", topic->name));
 }
@@ -172,7 +178,7 @@ static void deliver_record(struct dl_kafka_topic *topic, struct dl_kafka_partiti
     }
     moved(partition, message->offset + 1);
     if (topic->unread)
-        readable_again(topic);
+        note_fetched(topic, partition);
     rd_kafka_timestamp_type_t kind;
     int64_t timestamp_ms = rd_kafka_message_timestamp(message, &kind);
     if (timestamp_ms > partition->newest_ms)
@@ -213,7 +219,7 @@ static void partition_error(struct dl_kafka_topic *topic, const rd_kafka_message
         if (message->offset >= partition->next) {
             moved(partition, message->offset);
             if (topic->unread)
-                readable_again(topic);
+                note_fetched(topic, partition);
             tell_position(topic, message->partition);
         }
         break;
@@ -234,7 +240,7 @@ static void partition_error(struct dl_kafka_topic *topic, const rd_kafka_message
             dl_note(topic->source->notes, DL_NOTE_ERROR,
                     "not allowed to read a topic; retrying (grant Read and Describe on it)", DL_TEXT("topic", topic->name),
                     DL_TEXT("reason", rd_kafka_message_errstr(message)));
-        topic->unread = true;
+        topic->unread = partition->unread = true;
         break;
     case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
         if (!topic->unread)
@@ -242,14 +248,14 @@ static void partition_error(struct dl_kafka_topic *topic, const rd_kafka_message
                     "a batch cannot be unpacked and holds its partition up; raise kafka.properties receive.message.max.bytes",
                     DL_TEXT("topic", topic->name), DL_NUMBER("partition", message->partition),
                     DL_NUMBER("offset", partition->next));
-        topic->unread = true;
+        topic->unread = partition->unread = true;
         break;
     default:
         if (!topic->unread && !topic->unwell)
             dl_note(topic->source->notes, DL_NOTE_WARNING, "a topic cannot be read now; retrying",
                     DL_TEXT("topic", topic->name), DL_NUMBER("partition", message->partition),
                     DL_TEXT("reason", rd_kafka_message_errstr(message)));
-        topic->unread = true;
+        topic->unread = partition->unread = true;
         break;
     }
 }

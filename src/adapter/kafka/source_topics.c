@@ -140,7 +140,7 @@ static void topic_there(struct dl_kafka_topic *topic, const rd_kafka_metadata_to
                 DL_NUMBER("partitions", count));
     /* Whether it may be read, too, shows when it is: refusals of fetches may still be on their way. */
     if (topic->refused)
-        topic->unread = true;
+        topic->unread = true; /* and no partition: the first that is fetched tells */
     else if (topic->unwell)
         dl_note(source->notes, DL_NOTE_NOTICE, "a topic can be read again", DL_TEXT("topic", topic->name));
     topic->seen = true;

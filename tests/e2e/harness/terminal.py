@@ -45,7 +45,7 @@ class Terminal:
 
     def screen(self, looks=False):
         """The lines on the screen; looks: with the escape codes of colours and emphasis."""
-        return self._tmux("capture-pane", "-p", *(["-e"] if looks else [])).splitlines()
+        return self._tmux("capture-pane", "-p", *(["-e", "-N"] if looks else [])).splitlines()
 
     def keys(self, *keys):
         """Presses keys: characters, or a name of KEYS."""
