@@ -121,6 +121,24 @@ class Bed:
         with server:
             yield server
 
+    @contextlib.contextmanager
+    def spread(self):
+        """Nothing is pinned inside: where generator, broker, daemon and Redis work at once, one core for two of them starves one."""
+        before = self.broker_cores
+        self.broker_cores = before | self.candidate_cores
+        self._pin()
+        try:
+            yield
+        finally:
+            self.broker_cores = before
+            self._pin()
+
+    def _pin(self):
+        for pid in self.broker.pids():
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                with contextlib.suppress(ProcessLookupError):  # It may have ended.
+                    os.sched_setaffinity(int(thread.name), self.broker_cores)
+
     # -- topics --
 
     def words(self, traffic, events):

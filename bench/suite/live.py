@@ -19,7 +19,7 @@ KEY = "cx:{touchpoint:bench-probe}:1h"
 def _live(bed, mode, interval=None):
     """A daemon that has caught up with an empty topic; yields it, the topic, its Redis and a folder. interval: of batches and
     publishing; None: the defaults."""
-    with bed.redis() as redis, tempfile.TemporaryDirectory(prefix="delightd-bench.") as name:
+    with bed.spread(), bed.redis() as redis, tempfile.TemporaryDirectory(prefix="delightd-bench.") as name:
         folder = Path(name)
         daemon, topic = _daemon(bed, redis, folder, mode, interval)
         with on_cores(bed.candidate_cores):
