@@ -103,7 +103,9 @@ redis: {url: "redis://127.0.0.1:$port/0"}
 http: {listen: "127.0.0.1:0"}
 windows: [1m, 5m, 1h]
 segments: [channel, tier]
+targets: {nps: 0, csat: 60, service_level: 60, wait_p95_ms: 60s}
 YAML
+build/release/delight-load --touchpoints 12 --print-catalogue >>"$folder/delightd.yaml"
 build/release/delightd run -c "$folder/delightd.yaml" >"$folder/delightd.log" 2>&1 &
 daemon=$!
 pids+=("$daemon")
@@ -139,7 +141,7 @@ while [ "$seconds" -eq 0 ] || [ $SECONDS -lt $ends ]; do
     kill -0 "$daemon" 2>/dev/null || fail "delightd has ended"
     picture=$(show)
     if [ -t 1 ]; then
-        printf '\033[H\033[2J%s\n\nTry: redis-cli -p %s hgetall "cx:{all}:5m"     curl 127.0.0.1:%s/metrics     Ctrl-C ends the demo\n' "$picture" "$port" "$http"
+        printf '\033[H\033[2J%s\n\nThe live page: http://127.0.0.1:%s/\nTry: redis-cli -p %s hgetall "cx:{all}:5m"     curl 127.0.0.1:%s/metrics     Ctrl-C ends the demo\n' "$picture" "$http" "$port" "$http"
         sleep 1
     else
         printf '%s\n\n' "$picture"

@@ -8,51 +8,57 @@ if(CMAKE_INSTALL_PREFIX_INITIALIZED_TO_DEFAULT)
   set(CMAKE_INSTALL_PREFIX /usr CACHE PATH "Where to install" FORCE)
 endif()
 
-# ---- Manual pages; delightd.yaml(5) and delight-load(1) have their options from the programs themselves ----
+# ---- Manual pages; commands, options and exit statuses come from the programs themselves ----
 
 set(MAN_DIR ${CMAKE_BINARY_DIR}/man)
 file(MAKE_DIRECTORY ${MAN_DIR})
 set(MAN_PAGES "")
 
-# page: name in deploy/man. program, command, filter: what the program prints takes
-# the place of the line "@OPTIONS@", through deploy/man/FILTER if there is one.
-function(delight_man page program command filter)
+# page: name in deploy/man. FILTER: a sed script there, for what the program prints. Then pairs of a word and arguments of
+# the program: what it prints takes the place of the line "@WORD@".
+function(delight_man page program)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "FILTER" "")
   set(source ${PROJECT_SOURCE_DIR}/deploy/man/${page})
-  set(steps "cp '${source}' ${page}")
-  if(program)
-    set(steps "$<TARGET_FILE:${program}> ${command} >${page}.options")
-    if(filter)
-      string(APPEND steps " && sed -i -f '${PROJECT_SOURCE_DIR}/deploy/man/${filter}' ${page}.options")
+  set(steps "set -e; cp '${source}' ${page}")
+  while(arg_UNPARSED_ARGUMENTS)
+    list(POP_FRONT arg_UNPARSED_ARGUMENTS word arguments)
+    string(APPEND steps "; $<TARGET_FILE:${program}> ${arguments} >${page}.part")
+    if(arg_FILTER)
+      string(APPEND steps "; sed -i -f '${PROJECT_SOURCE_DIR}/deploy/man/${arg_FILTER}' ${page}.part")
     endif()
-    string(APPEND steps " && sed -e '/^@OPTIONS@\$/{r ${page}.options' -e 'd}' '${source}' >${page}")
-  endif()
+    string(APPEND steps "; sed -i -e '/^@${word}@\$/{r ${page}.part' -e 'd}' ${page}")
+  endwhile()
   add_custom_command(OUTPUT ${MAN_DIR}/${page}.gz
-    COMMAND sh -c "${steps} && sed -i 's/@VERSION@/${PROJECT_VERSION}/' ${page} && gzip -9nf ${page}"
+    COMMAND sh -c "${steps}; sed -i 's/@VERSION@/${PROJECT_VERSION}/' ${page}; gzip -9nf ${page}"
     WORKING_DIRECTORY ${MAN_DIR} DEPENDS ${source} ${program} COMMENT "Manual page ${page}" VERBATIM)
   set(MAN_PAGES ${MAN_PAGES} ${MAN_DIR}/${page}.gz PARENT_SCOPE)
   string(REGEX MATCH "[0-9]$" section ${page})
   install(FILES ${MAN_DIR}/${page}.gz DESTINATION share/man/man${section} OPTIONAL)
 endfunction()
 
-delight_man(delightd.1 "" "" "")
-delight_man(delightd.yaml.5 delightd "help options-man" "")
-delight_man(delight-load.1 delight-load "--help" verbatim.sed)
+delight_man(delightd.1 delightd
+  SYNOPSIS "help synopsis-man" COMMANDS "help commands-man" EXIT_STATUSES "help exit-statuses-man")
+delight_man(delightd.yaml.5 delightd OPTIONS "help options-man")
+delight_man(delight-load.1 delight-load FILTER verbatim.sed OPTIONS "--help")
 
 add_custom_command(OUTPUT ${MAN_DIR}/changelog.gz
   COMMAND sh -c "gzip -9nc '${PROJECT_SOURCE_DIR}/deploy/debian/changelog' >changelog.gz"
   WORKING_DIRECTORY ${MAN_DIR} DEPENDS ${PROJECT_SOURCE_DIR}/deploy/debian/changelog VERBATIM)
 
-# ---- Bash completion, from the program's own tables; Debian's bash-completion looks there ----
+# ---- Completion in Bash and Zsh, from the program's own tables, where Debian's shells look for it ----
 
-set(COMPLETION ${CMAKE_BINARY_DIR}/completion/delightd)
-file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/completion)
-add_custom_command(OUTPUT ${COMPLETION} COMMAND sh -c "$<TARGET_FILE:delightd> help completion-bash >delightd"
-  WORKING_DIRECTORY ${CMAKE_BINARY_DIR}/completion DEPENDS delightd COMMENT "Bash completion" VERBATIM)
-install(FILES ${COMPLETION} DESTINATION share/bash-completion/completions OPTIONAL)
+set(COMPLETION_DIR ${CMAKE_BINARY_DIR}/completion)
+file(MAKE_DIRECTORY ${COMPLETION_DIR})
+set(COMPLETIONS ${COMPLETION_DIR}/delightd ${COMPLETION_DIR}/_delightd)
+add_custom_command(OUTPUT ${COMPLETIONS}
+  COMMAND sh -c "$<TARGET_FILE:delightd> help completion-bash >delightd && $<TARGET_FILE:delightd> help completion-zsh >_delightd"
+  WORKING_DIRECTORY ${COMPLETION_DIR} DEPENDS delightd COMMENT "Completion" VERBATIM)
+install(FILES ${COMPLETION_DIR}/delightd DESTINATION share/bash-completion/completions OPTIONAL)
+install(FILES ${COMPLETION_DIR}/_delightd DESTINATION share/zsh/vendor-completions OPTIONAL)
 
 # Under sanitizers the programs are built to be watched, not installed; the pages need them to run.
 if(NOT DELIGHT_SANITIZE)
-  add_custom_target(man ALL DEPENDS ${MAN_PAGES} ${MAN_DIR}/changelog.gz ${COMPLETION})
+  add_custom_target(man ALL DEPENDS ${MAN_PAGES} ${MAN_DIR}/changelog.gz ${COMPLETIONS})
 endif()
 
 # ---- Files ----
@@ -64,7 +70,7 @@ install(FILES config/event.schema.json config/openapi.yaml DESTINATION share/del
 install(FILES deploy/delightd.service deploy/delightd@.service DESTINATION lib/systemd/system)
 install(FILES deploy/delightd.sysusers DESTINATION lib/sysusers.d RENAME delightd.conf)
 install(FILES deploy/debian/copyright DESTINATION share/doc/delightd)
-install(FILES README.md DESTINATION share/doc/delightd OPTIONAL)
+install(FILES README.md deploy/FIRST-HOUR.md DESTINATION share/doc/delightd OPTIONAL)
 install(FILES config/delightd.yaml DESTINATION share/doc/delightd/examples)
 install(DIRECTORY deploy/prometheus deploy/grafana DESTINATION share/doc/delightd/examples)
 install(FILES ${MAN_DIR}/changelog.gz DESTINATION share/doc/delightd OPTIONAL)
@@ -85,6 +91,15 @@ string(CONFIGURE [[
 install(CODE "${install_configuration}")
 
 # ---- Package ----
+
+# Reproducible: the same source gives the same package, byte for byte, wherever, whenever and by whom it is built. Its times
+# are the changelog's, unless SOURCE_DATE_EPOCH says otherwise; folders of this machine are mapped away (CMakeLists.txt).
+file(STRINGS deploy/debian/changelog CPACK_SOURCE_DATE REGEX "^ -- .*>  " LIMIT_COUNT 1)
+string(REGEX REPLACE "^ -- .*>  " "" CPACK_SOURCE_DATE "${CPACK_SOURCE_DATE}")
+execute_process(COMMAND date -u -d "${CPACK_SOURCE_DATE}" +%s
+  OUTPUT_VARIABLE CPACK_SOURCE_DATE OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+set(CPACK_PRE_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/deploy/before_packing.cmake)
+set(CPACK_POST_BUILD_SCRIPTS ${PROJECT_SOURCE_DIR}/deploy/after_packing.cmake)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME delightd)

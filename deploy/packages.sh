@@ -6,7 +6,7 @@ set -euo pipefail
 
 # shellcheck disable=SC2034 # the groups are read by name
 build=(gcc libc6-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libuv1-dev libjansson-dev libyaml-dev
-       libssl-dev libsystemd-dev libmicrohttpd-dev libncurses-dev uthash-dev libxxhash-dev)
+       libssl-dev libsystemd-dev libmicrohttpd-dev libncurses-dev uthash-dev libxxhash-dev libjs-chart.js)
 # shellcheck disable=SC2034
 redis=(redis-server redis-tools)
 # shellcheck disable=SC2034
@@ -14,7 +14,7 @@ broker=(default-jdk-headless maven procps iproute2)
 # shellcheck disable=SC2034
 test=(check clang llvm libclang-rt-dev python3 python3-pytest python3-pytest-xdist python3-redis python3-confluent-kafka python3-yaml
       python3-jsonschema python3-prometheus-client prometheus openssl kcat procps iproute2 tmux systemd shellcheck file dpkg-dev man-db
-      libnss-myhostname)
+      libnss-myhostname mandoc mmdebstrap zsh zstd chromium chromium-driver python3-selenium)
 # shellcheck disable=SC2034 # what stands beside delightd in bench/
 bench=(g++ libsimdjson-dev python3-venv)
 

@@ -1,6 +1,7 @@
 """Adds up what the test runners wrote: the closing line and the exit status of tests/run.sh.
 
-Usage: summary.py FOLDER with unit-*.xml (CTest), e2e-*.xml (pytest) and steps ("pass NAME" or "fail NAME" a line).
+Usage: summary.py FOLDER with unit-*.xml (CTest), e2e-*.xml (pytest) and steps ("pass NAME", "fail NAME" or
+"skip NAME: WHY" a line).
 A Check program counts as many tests as it has checks. A result file that is missing or empty is a failure."""
 import os
 import re
@@ -59,6 +60,8 @@ def main(folder):
         verdict, name = line.split(" ", 1)
         if verdict == "pass":
             total.passed += 1
+        elif verdict == "skip":
+            total.skipped.append(name)
         else:
             total.failed.append(name)
     if not list(folder.glob("unit-*.xml")) or not list(folder.glob("e2e-*.xml")):

@@ -4,6 +4,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,31 @@ static void read_integer(struct reader *reader, const yaml_node_t *mapping, cons
     free(text);
 }
 
+/* A number, alone or with KiB, MiB or GiB. */
+static void read_bytes(struct reader *reader, const yaml_node_t *mapping, const char *key, int64_t *bytes)
+{
+    static const struct {
+        const char *name;
+        int shift;
+    } units[] = {{"", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
+    yaml_node_t *node = member(reader, mapping, key);
+    char *text = text_of(reader, node, key);
+    if (text == NULL)
+        return;
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    bool read = false;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (errno == 0 && end != text && number >= 0 && number <= INT64_MAX >> units[i].shift && strcmp(end, units[i].name) == 0) {
+            *bytes = (int64_t)number << units[i].shift;
+            read = true;
+        }
+    if (!read)
+        fail(reader, node, key, "bytes, as 65536 or 64KiB");
+    free(text);
+}
+
 static void read_duration(struct reader *reader, const yaml_node_t *mapping, const char *key, int64_t *ms)
 {
     yaml_node_t *node = member(reader, mapping, key);
@@ -211,7 +237,7 @@ static void read_scoring(struct reader *reader, const yaml_node_t *root)
     read_integer(reader, member(reader, root, "privacy"), "min_n", &settings->privacy_min_n);
     read_integer(reader, rank, "min_n", &settings->rank_min_n);
     read_integer(reader, member(reader, root, "dedupe"), "records", &settings->dedupe_records);
-    read_integer(reader, member(reader, root, "limits"), "event_bytes", &settings->event_bytes_max);
+    read_bytes(reader, member(reader, root, "limits"), "event_bytes", &settings->event_bytes_max);
     if (member(reader, rank, "measures") != NULL)
         settings->rank_measure_count = 0;
     if (member(reader, trends, "measures") != NULL)

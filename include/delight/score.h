@@ -66,6 +66,8 @@ enum dl_field_id {
     DL_FIELDS
 };
 
+enum dl_better { DL_BETTER_NEITHER, DL_BETTER_HIGHER, DL_BETTER_LOWER };
+
 struct dl_field {
     const char *name;
     enum dl_score_group group;
@@ -74,6 +76,7 @@ struct dl_field {
                        * ranked and have trends ("measures") when they are a group's main score */
     int n_also;       /* id of a field that adds to n, -1: none */
     bool measure;     /* may stand in rank.measures and trends.measures */
+    enum dl_better better; /* which of two values of a measure is the better one */
     const char *help; /* half a sentence */
 };
 
@@ -82,6 +85,9 @@ extern const struct dl_field dl_fields[DL_FIELDS];
 const char *dl_score_group_name(enum dl_score_group group); /* "always", "nps", … */
 /* Id of a field by its name, -1 if there is none. */
 int dl_field_find(const char *name, size_t bytes);
+
+/* The ends of a measure's 95 % interval: the two rows behind it. false: it has none. */
+bool dl_field_interval(int id, int *low, int *high);
 
 struct dl_scores {
     struct dl_value value[DL_FIELDS];

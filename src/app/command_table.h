@@ -1,5 +1,5 @@
-/* The commands and their options, as rows: --help, the parsing of a command line
- * and the shell's completion are made from them. */
+/* The commands, their options and the exit statuses, as rows: --help, delightd(1),
+ * the parsing of a command line and the shells' completions are made from them. */
 #pragma once
 
 #include "commands.h"
@@ -16,12 +16,19 @@ enum dl_long_option {
     DL_OPT_WINDOW, DL_OPT_KIND, DL_OPT_SEGMENT, DL_OPT_SORT, DL_OPT_FILTER, DL_OPT_ONCE,
 };
 
+/* An option as one command takes it. */
+struct dl_taken_option {
+    char tag; /* of its row in dl_command_options */
+    const char *help;
+};
+
+/* Texts are one paragraph each, without line ends. */
 struct dl_command {
     const char *name;
     int (*call)(const struct dl_arguments *arguments);
-    const char *options; /* the tags of those it takes */
+    const struct dl_taken_option *options; /* in the order of --help; ended by a tag of '\0' */
     bool needs_config;
-    const char *input;   /* what its one argument is; NULL: it takes none */
+    const char *input, *input_help; /* what its one argument is; NULL: it takes none */
     bool needs_input;
     const char *usage, *help;
 };
@@ -31,18 +38,36 @@ enum dl_values { DL_VALUES_NONE, DL_VALUES_ANY, DL_VALUES_FILE, DL_VALUES_SETTIN
                  DL_VALUES_WORDS };
 
 struct dl_option {
-    char tag; /* in dl_command.options */
+    char tag;
     struct option option;
+    const char *argument; /* what stands behind it in --help; NULL: nothing */
     enum dl_values values;
     const char *words; /* of DL_VALUES_WORDS, with blanks between them */
 };
 
-/* Ended by a row without a name. */
+struct dl_exit_status {
+    int status;
+    const char *help;
+};
+
+/* Ended by a row without a name, a tag of '\0', a help of NULL. */
 extern const struct dl_command dl_commands[];
-/* Ended by a row whose tag is '\0'. */
 extern const struct dl_option dl_command_options[];
+extern const struct dl_exit_status dl_exit_statuses[];
 
-bool dl_command_takes(const struct dl_command *command, const struct dl_option *option);
+/* The option of that tag; NULL: there is none. */
+const struct dl_option *dl_command_option(char tag);
+bool dl_option_has_letter(const struct dl_option *option);
 
-/* A script that completes delightd's command line in Bash. */
-void dl_completion_print(FILE *out);
+/* "delightd help COMMAND", up to its options. */
+void dl_command_print_help(const struct dl_command *command, FILE *out);
+void dl_exit_statuses_print(FILE *out);
+
+/* Parts of delightd(1), in roff: its synopsis, a subsection for each command, the exit statuses. */
+void dl_manual_print_synopsis(FILE *out);
+void dl_manual_print_commands(FILE *out);
+void dl_manual_print_exit_statuses(FILE *out);
+
+/* Scripts that complete delightd's command line. */
+void dl_completion_print_bash(FILE *out);
+void dl_completion_print_zsh(FILE *out);

@@ -27,7 +27,9 @@ static void print_help(void)
     puts("  delightd help [COMMAND|fields|options]\n"
          "  delightd --help | --version\n\n"
          "fields: every score with its unit; options: every option of the configuration.\n"
-         "Manual: delightd(1), delightd.yaml(5). Configuration: /etc/delightd/delightd.yaml");
+         "Manual: delightd(1), delightd.yaml(5). Configuration: /etc/delightd/delightd.yaml\n\n"
+         "Exit status:");
+    dl_exit_statuses_print(stdout);
 }
 
 static void print_version(void)
@@ -39,7 +41,7 @@ static void print_version(void)
 
 static void print_command_help(const struct dl_command *command)
 {
-    printf("Usage: %s\n\n%s", command->usage, command->help);
+    dl_command_print_help(command, stdout);
     if (command->call == dl_command_score) {
         puts("\nFields (delightd help fields):\n");
         dl_fields_print_text(stdout);
@@ -64,7 +66,11 @@ static const struct {
     {"fields-markdown", dl_fields_print_markdown},
     {"options-markdown", dl_config_print_markdown},
     {"options-man", dl_config_print_man},
-    {"completion-bash", dl_completion_print},
+    {"synopsis-man", dl_manual_print_synopsis},
+    {"commands-man", dl_manual_print_commands},
+    {"exit-statuses-man", dl_manual_print_exit_statuses},
+    {"completion-bash", dl_completion_print_bash},
+    {"completion-zsh", dl_completion_print_zsh},
 };
 
 static int help(int argc, char **argv)
@@ -167,11 +173,10 @@ static int parse(const struct dl_command *command, int argc, char **argv, struct
 {
     struct option taken[OPTIONS_MAX] = {{"help", no_argument, NULL, 'h'}};
     size_t count = 1;
-    for (const struct dl_option *row = dl_command_options; row->tag != '\0'; row++)
-        if (dl_command_takes(command, row)) {
-            DL_ASSERT(count < OPTIONS_MAX - 1);
-            taken[count++] = row->option;
-        }
+    for (const struct dl_taken_option *row = command->options; row->tag != '\0'; row++) {
+        DL_ASSERT(count < OPTIONS_MAX - 1);
+        taken[count++] = dl_command_option(row->tag)->option;
+    }
     int option;
     while ((option = getopt_long(argc, argv, "c:h", taken, NULL)) != -1) {
         int status = take_option(command, option, argc, argv, arguments);

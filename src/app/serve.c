@@ -1,6 +1,7 @@
 #include "serve.h"
 
 #include "daemon.h"
+#include "page.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -102,29 +103,48 @@ static void answer_ready(void *context, const struct dl_http_request *request, s
 
 /* ---- Life ---- */
 
-/* A static asset is {.path, .content_type, .bytes, .byte_count}. */
-static const struct dl_http_route routes[] = {
+static const struct dl_http_route paths[] = {
     {.path = "/metrics", .answer = dl_serve_metrics, .keep = DL_HTTP_KEEP_A_SECOND},
     {.path = "/livez", .open = true, .answer = answer_live},
     {.path = "/readyz", .open = true, .answer = answer_ready},
     {.path = "/api/subjects", .answer = dl_serve_subjects, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
     {.path = "/api/scores", .answer = dl_serve_scores, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
     {.path = "/api/trend", .answer = dl_serve_trend, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
+    {.path = "/api/answers", .answer = dl_serve_answers, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
+    {.path = "/api/meta", .answer = dl_serve_meta, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
     {.path = "/api/stream", .stream = true},
-    {.path = NULL},
 };
+
+/* The page holds no data: it is served to whoever asks, and brings the token with what it asks for. NULL: out of memory. */
+static struct dl_http_route *make_routes(void)
+{
+    const size_t path_count = sizeof paths / sizeof paths[0];
+    struct dl_http_route *routes = calloc(dl_page_file_count + path_count + 1, sizeof *routes);
+    if (routes == NULL)
+        return NULL;
+    for (size_t i = 0; i < dl_page_file_count; i++) {
+        const struct dl_page_file *file = &dl_page_files[i];
+        routes[i] = (struct dl_http_route){.path = file->path, .open = true, .content_type = file->content_type,
+                                           .bytes = file->bytes, .byte_count = file->byte_count, .etag = file->etag};
+    }
+    memcpy(routes + dl_page_file_count, paths, sizeof paths);
+    return routes;
+}
 
 enum dl_status dl_serve_start(struct daemon *daemon)
 {
     const struct dl_config *config = daemon->config;
     if (config->http.listen[0] == '\0')
         return DL_OK;
+    daemon->serve.routes = make_routes();
+    if (daemon->serve.routes == NULL)
+        return DL_MEMORY;
     const struct dl_http_options options = {
         .listen = config->http.listen,
         .hosts = (const char *const *)config->http.hosts.item,
         .host_count = config->http.hosts.count,
         .token_file = config->http.token_file,
-        .routes = routes,
+        .routes = daemon->serve.routes,
         .context = daemon,
         .connections_max = (size_t)config->http.connections,
         .streams_max = (size_t)config->http.streams,
@@ -154,4 +174,5 @@ void dl_serve_deinit(struct dl_serve *serve)
 {
     for (int window = 0; window < DL_WINDOWS_MAX; window++)
         dl_text_deinit(&serve->changes.window[window]);
+    free(serve->routes);
 }

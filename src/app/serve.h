@@ -3,9 +3,11 @@
  * when it is asked for. Loop thread.
  *
  *   serve.c          life, routes, /livez, /readyz
- *   serve_api.c      /api/subjects, /api/scores, /api/trend
+ *   serve_api.c      /api/subjects, /api/scores, /api/trend, /api/answers
+ *   serve_meta.c     /api/meta
  *   serve_changes.c  /api/stream
- *   metrics*.c       /metrics */
+ *   metrics*.c       /metrics
+ *   page/            the page at /, its files */
 #pragma once
 
 #include "codec.h"
@@ -22,6 +24,7 @@ struct dl_serve_changes {
 
 struct dl_serve {
     struct dl_http *http; /* NULL: nothing is served */
+    struct dl_http_route *routes; /* owned; what http was opened with */
     struct dl_serve_changes changes;
 };
 
@@ -46,6 +49,11 @@ bool dl_serve_ready(const struct daemon *daemon, struct dl_text *missing);
 void dl_serve_subjects(void *daemon, const struct dl_http_request *request, struct dl_http_answer *answer);
 void dl_serve_scores(void *daemon, const struct dl_http_request *request, struct dl_http_answer *answer);
 void dl_serve_trend(void *daemon, const struct dl_http_request *request, struct dl_http_answer *answer);
+void dl_serve_answers(void *daemon, const struct dl_http_request *request, struct dl_http_answer *answer);
+
+/* ---- serve_meta.c ---- */
+
+void dl_serve_meta(void *daemon, const struct dl_http_request *request, struct dl_http_answer *answer);
 
 /* ---- serve_changes.c ---- */
 

@@ -17,6 +17,7 @@ struct wish {
     const char *segment; /* "tier=vip"; "": subjects without a segment; "*": all */
     int window;          /* -1: all */
     int64_t after, limit;
+    bool left_out[DL_FIELDS]; /* of scores */
 };
 
 /* A page of subjects. */
@@ -76,6 +77,34 @@ static bool read_kind(const struct dl_http_request *request, int *kind)
     return *kind >= 0;
 }
 
+/* Calls on_field for each name of a list as "nps,csat". false: one of them is no field. */
+static bool read_fields(const char *text, void (*on_field)(void *context, int field), void *context)
+{
+    for (size_t bytes;; text += bytes + 1) {
+        bytes = strcspn(text, ",");
+        int field = dl_field_find(text, bytes);
+        if (field < 0)
+            return false;
+        on_field(context, field);
+        if (text[bytes] == '\0')
+            return true;
+    }
+}
+
+static void on_wanted(void *left_out, int field)
+{
+    ((bool *)left_out)[field] = false;
+}
+
+/* as_of, window_ms and events are always there. */
+static bool read_wanted(const struct dl_http_request *request, bool *left_out)
+{
+    const char *text = dl_http_argument(request, "fields");
+    for (int field = 0; field < DL_FIELDS; field++)
+        left_out[field] = text != NULL && dl_fields[field].group != DL_SCORES_ALWAYS;
+    return text == NULL || read_fields(text, on_wanted, left_out);
+}
+
 /* false: answered. */
 static bool read_wish(struct wish *wish, const struct daemon *daemon, const struct dl_http_request *request,
                       struct dl_http_answer *answer)
@@ -94,6 +123,8 @@ static bool read_wish(struct wish *wish, const struct daemon *daemon, const stru
         expected = "limit: expected 1 to 1000";
     else if (!read_number(request, "after", 0, INT64_MAX, &wish->after))
         expected = "after: expected the number that the page before gave as next";
+    else if (!read_wanted(request, wish->left_out))
+        expected = "fields: expected names of scores, as nps,nps_n";
     if (expected != NULL)
         dl_serve_error(answer, 400, expected);
     return expected == NULL;
@@ -182,6 +213,9 @@ static void add_view(struct page *page, const struct wish *wish, int64_t id, int
     const struct dl_score_options options = dl_settings_score(config);
     dl_tally_unpack(dl_engine_total(wish->engine, id, w), &counts, 1);
     dl_score(&scores, &counts, dl_engine_now(wish->engine), config->windows.item[w], &options);
+    for (int field = 0; field < DL_FIELDS; field++)
+        if (wish->left_out[field])
+            scores.value[field].kind = DL_VALUE_NONE;
     dl_duration_format(window, sizeof window, config->windows.item[w]);
     dl_text_printf(&page->text, "\"%s\":", window);
     dl_json_scores(&page->text, &scores, false);
@@ -234,25 +268,75 @@ void dl_serve_scores(void *context, const struct dl_http_request *request, struc
     answer_page(&page, "}", answer);
 }
 
+/* ---- One view ---- */
+
+/* The subject of a question that must name it and a window. -1: answered. */
+static int64_t read_view(struct wish *wish, const struct daemon *daemon, const struct dl_http_request *request,
+                         struct dl_http_answer *answer)
+{
+    const char *subject = dl_http_argument(request, "subject");
+    if (!read_wish(wish, daemon, request, answer))
+        return -1;
+    if (subject != NULL && wish->window >= 0)
+        return find_subject(wish, subject, answer);
+    dl_serve_error(answer, 400, "expected subject and window");
+    return -1;
+}
+
+struct measures {
+    int item[DL_FIELDS];
+    size_t count;
+    bool wrong; /* a field that has no trend, or one that stands twice */
+};
+
+static void on_measure(void *context, int field)
+{
+    struct measures *measures = context;
+    measures->wrong = measures->wrong || !dl_fields[field].measure;
+    for (size_t i = 0; i < measures->count; i++)
+        measures->wrong = measures->wrong || measures->item[i] == field;
+    if (!measures->wrong)
+        measures->item[measures->count++] = field;
+}
+
 void dl_serve_trend(void *context, const struct dl_http_request *request, struct dl_http_answer *answer)
 {
+    const struct daemon *daemon = context;
+    const struct dl_config *config = daemon->config;
+    const char *list = dl_http_argument(request, "measures");
     struct wish wish;
+    struct measures measures = {.count = 0};
     struct dl_text text = {.data = NULL};
-    const char *subject = dl_http_argument(request, "subject");
-    if (!read_wish(&wish, context, request, answer))
-        return;
-    if (subject == NULL || wish.window < 0) {
-        dl_serve_error(answer, 400, "expected subject and window");
-        return;
-    }
-    int64_t id = find_subject(&wish, subject, answer);
+    int64_t id = read_view(&wish, daemon, request, answer);
     if (id < 0)
         return;
-    const struct dl_config *config = wish.daemon->config;
+    if (list != NULL && (!read_fields(list, on_measure, &measures) || measures.wrong)) {
+        dl_serve_error(answer, 400, "measures: expected names of scores that can be ranked, as nps,csat");
+        return;
+    }
     const struct dl_score_options options = dl_settings_score(config);
-    if (dl_json_trend(&text, wish.engine, id, wish.window, config->windows.item[wish.window], config->trends.measures.item,
-                      config->trends.measures.count, &options) != DL_OK)
+    if (dl_json_trend(&text, wish.engine, id, wish.window, config->windows.item[wish.window],
+                      list == NULL ? config->trends.measures.item : measures.item,
+                      list == NULL ? config->trends.measures.count : measures.count, &options) != DL_OK)
         text.failed = true;
     dl_text_add(&text, "\n", 1);
+    dl_serve_text(answer, &text);
+}
+
+void dl_serve_answers(void *context, const struct dl_http_request *request, struct dl_http_answer *answer)
+{
+    const struct daemon *daemon = context;
+    struct wish wish;
+    struct dl_text text = {.data = NULL};
+    struct dl_counts counts = {.count = {0}};
+    int64_t id = read_view(&wish, daemon, request, answer);
+    if (id < 0)
+        return;
+    const struct dl_score_options options = dl_settings_score(daemon->config);
+    dl_tally_unpack(dl_engine_total(wish.engine, id, wish.window), &counts, 1);
+    dl_text_printf(&text, "{\"as_of\":%lld,\"window_ms\":%lld,\"answers\":", (long long)dl_engine_now(wish.engine),
+                   (long long)daemon->config->windows.item[wish.window]);
+    dl_json_answers(&text, &counts, &options);
+    dl_text_add(&text, "}\n", 2);
     dl_serve_text(answer, &text);
 }

@@ -144,7 +144,7 @@ static void draw_arrow(const struct picture *picture, int row, int at, int look,
 {
     static const char *const signs[] = {"", "=", "▲", "▼"}, *const plain[] = {"", "=", "^", "v"};
     bool worse = dl_top_worse(column, arrow);
-    bool better = !worse && column->better != DL_TOP_NEITHER && (arrow == DL_TOP_UP || arrow == DL_TOP_DOWN);
+    bool better = !worse && dl_fields[column->field].better != DL_BETTER_NEITHER && (arrow == DL_TOP_UP || arrow == DL_TOP_DOWN);
     char text[16];
     snprintf(text, sizeof text, "%s%s", (dl_terminal_unicode(picture->terminal) ? signs : plain)[arrow], worse ? "!" : "");
     look |= worse ? DL_TERMINAL_BAD | DL_TERMINAL_BOLD : better ? DL_TERMINAL_GOOD : 0;

@@ -7,30 +7,30 @@
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
-#define PLAIN(field_, title_, width_, better_) {DL_FIELD_##field_, title_, width_, DL_TOP_##better_, -1, -1}
+#define PLAIN(field_, title_, width_) {DL_FIELD_##field_, title_, width_, -1, -1}
 
 static const struct dl_top_column journey_columns[] = {
-    PLAIN(events, "events", 9, NEITHER),
-    {DL_FIELD_nps, "NPS [95 % interval]", 21, DL_TOP_HIGHER, DL_FIELD_nps_low, DL_FIELD_nps_high},
-    PLAIN(nps_n, "answers", 8, NEITHER),
-    PLAIN(csat, "CSAT %", 6, HIGHER),
-    PLAIN(ces, "CES %", 6, HIGHER),
-    PLAIN(delight, "delight %", 9, HIGHER),
-    PLAIN(service_level, "SL %", 6, HIGHER),
-    PLAIN(wait_p95_ms, "wait p95", 8, LOWER),
-    PLAIN(fcr, "FCR %", 6, HIGHER),
-    PLAIN(abandonment, "aband. %", 8, LOWER),
-    PLAIN(complaint_rate, "compl. /1000", 12, LOWER),
+    PLAIN(events, "events", 9),
+    {DL_FIELD_nps, "NPS [95 % interval]", 21, DL_FIELD_nps_low, DL_FIELD_nps_high},
+    PLAIN(nps_n, "answers", 8),
+    PLAIN(csat, "CSAT %", 6),
+    PLAIN(ces, "CES %", 6),
+    PLAIN(delight, "delight %", 9),
+    PLAIN(service_level, "SL %", 6),
+    PLAIN(wait_p95_ms, "wait p95", 8),
+    PLAIN(fcr, "FCR %", 6),
+    PLAIN(abandonment, "aband. %", 8),
+    PLAIN(complaint_rate, "compl. /1000", 12),
 };
 
 static const struct dl_top_column feature_columns[] = {
-    PLAIN(events, "answers", 9, NEITHER),
-    PLAIN(kano_category, "category", 16, NEITHER),
-    PLAIN(kano_better, "better", 6, HIGHER),
-    PLAIN(kano_worse, "worse", 6, NEITHER),
-    PLAIN(kano_category_strength, "lead %", 6, NEITHER),
-    PLAIN(kano_total_strength, "wanted %", 8, NEITHER),
-    PLAIN(kano_significant, "signif.", 7, NEITHER),
+    PLAIN(events, "answers", 9),
+    PLAIN(kano_category, "category", 16),
+    PLAIN(kano_better, "better", 6),
+    PLAIN(kano_worse, "worse", 6),
+    PLAIN(kano_category_strength, "lead %", 6),
+    PLAIN(kano_total_strength, "wanted %", 8),
+    PLAIN(kano_significant, "signif.", 7),
 };
 
 _Static_assert(COUNT(journey_columns) <= DL_TOP_COLUMNS_MAX && COUNT(feature_columns) <= DL_TOP_COLUMNS_MAX, "columns fit");
@@ -170,7 +170,8 @@ enum dl_top_arrow dl_top_arrow(const struct dl_top_column *column, const struct 
 
 bool dl_top_worse(const struct dl_top_column *column, enum dl_top_arrow arrow)
 {
-    return (column->better == DL_TOP_HIGHER && arrow == DL_TOP_DOWN) || (column->better == DL_TOP_LOWER && arrow == DL_TOP_UP);
+    enum dl_better better = dl_fields[column->field].better;
+    return (better == DL_BETTER_HIGHER && arrow == DL_TOP_DOWN) || (better == DL_BETTER_LOWER && arrow == DL_TOP_UP);
 }
 
 /* ---- Order ---- */

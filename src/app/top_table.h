@@ -5,13 +5,10 @@
 
 enum { DL_TOP_COLUMNS_MAX = 16, DL_TOP_CELL_SIZE = 160, DL_TOP_NAME_SIZE = 512 };
 
-enum dl_top_better { DL_TOP_NEITHER, DL_TOP_HIGHER, DL_TOP_LOWER };
-
 struct dl_top_column {
     int field;
     const char *title;
     int width;
-    enum dl_top_better better;
     int low, high; /* fields of its interval, shown in the same cell; -1: none */
 };
 

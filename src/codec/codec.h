@@ -80,6 +80,10 @@ void dl_text_add_json_string(struct dl_text *text, const char *data, size_t byte
  * as_of is RFC 3339 when rfc3339 is set. */
 void dl_json_scores(struct dl_text *text, const struct dl_scores *scores, bool rfc3339);
 
+/* How often each answer was given, the lowest answer first: {"nps":[11],"csat":[csat_max],"ces":[7],"expectation":[5]}. An item
+ * that scores say nothing of (no answers, or fewer than privacy_min_n) is left out. */
+void dl_json_answers(struct dl_text *text, const struct dl_counts *counts, const struct dl_score_options *options);
+
 /* Trend of one view: {"window_ms":W,"pane_ms":p,"start":[60],"nps":{"value":[60],"n":[60]},…};
  * a pane without value is null, without data n 0; measures are field ids, those
  * with n 0 in every pane are left out. */

@@ -40,6 +40,34 @@ void dl_json_scores(struct dl_text *text, const struct dl_scores *scores, bool r
     dl_text_add(text, "}", 1);
 }
 
+void dl_json_answers(struct dl_text *text, const struct dl_counts *counts, const struct dl_score_options *options)
+{
+    const struct {
+        const char *name;
+        int counter, answers; /* first of them; their number */
+        int score;            /* there: so may the answers be */
+    } items[] = {
+        {"nps", DL_COUNT_NPS, 11, DL_FIELD_nps},
+        {"csat", DL_COUNT_CSAT, options->csat_max, DL_FIELD_csat},
+        {"ces", DL_COUNT_CES, 7, DL_FIELD_ces},
+        {"expectation", DL_COUNT_EXPECTATION, 5, DL_FIELD_delight},
+    };
+    struct dl_scores scores;
+    const char *separator = "";
+    dl_score(&scores, counts, 0, 0, options);
+    dl_text_add(text, "{", 1);
+    for (size_t i = 0; i < sizeof items / sizeof items[0]; i++) {
+        if (scores.value[items[i].score].kind == DL_VALUE_NONE)
+            continue;
+        dl_text_printf(text, "%s\"%s\":[", separator, items[i].name);
+        for (int answer = 0; answer < items[i].answers; answer++)
+            dl_text_printf(text, "%s%lld", answer > 0 ? "," : "", (long long)counts->count[items[i].counter + answer]);
+        dl_text_add(text, "]", 1);
+        separator = ",";
+    }
+    dl_text_add(text, "}", 1);
+}
+
 /* What a trend shows of one measure in one pane. */
 struct point {
     struct dl_value value, n;

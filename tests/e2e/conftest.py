@@ -18,7 +18,7 @@ def pytest_configure(config):
 
 # Files whose tests wait or count for long, the longest first.
 LENGTHY = ["test_exact", "test_exactly_once", "test_acl", "test_changes", "test_data_loss", "test_kafka_group", "test_kafka_transactions",
-           "test_kafka_source", "test_deadletter", "test_kafka", "test_dashboards"]  # fmt: skip
+           "test_kafka_source", "test_deadletter", "test_page", "test_kafka", "test_dashboards"]  # fmt: skip
 
 
 def pytest_collection_modifyitems(config, items):

@@ -1,10 +1,12 @@
-"""Bash's completion against what --help and the programs say."""
+"""Bash's and Zsh's completion against what --help and the programs say."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
-from harness import run_delightd
+from harness import Terminal, run_delightd
+from harness.polling import skip_or_fail
 
 
 pytestmark = pytest.mark.release_only  # of strings and tables
@@ -69,3 +71,66 @@ def test_values(script, tmp_path):
         done = run_delightd("top", "--kind", kind, "--sort", "nothing", "--set", "redis.url=redis://127.0.0.1:1/0")
         told |= set(re.search(r"is one of: (.*) \(", done.stderr).group(1).split())
     assert set(complete(script, "top", "--sort", "")) == told
+
+
+@pytest.fixture(scope="module")
+def zsh(tmp_path_factory):
+    """A real Zsh in a terminal, as a user has it, with the completion where Zsh looks for it and two files in its folder."""
+    if not shutil.which("zsh"):
+        skip_or_fail("no zsh: install Debian's package of that name")
+    tmp_path = tmp_path_factory.mktemp("zsh")
+    (tmp_path / "functions").mkdir()
+    (tmp_path / "functions" / "_delightd").write_text(run_delightd("help", "completion-zsh").stdout)
+    (tmp_path / "work").mkdir()
+    for name in ("shop.yaml", "events.json"):
+        (tmp_path / "work" / name).touch()
+    (tmp_path / ".zshrc").write_text(
+        f"cd {tmp_path}/work; fpath=({tmp_path}/functions $fpath); autoload -Uz compinit; compinit -u -D; LISTMAX=0; PS1='ready> '\n"
+    )
+    with Terminal(["zsh", "-i"], columns=200, rows=60, env={"ZDOTDIR": str(tmp_path), "HOME": str(tmp_path)}) as terminal:
+        terminal.wait(lambda lines: "ready>" in lines, "the prompt", timeout=60)
+        yield terminal
+
+
+def line_of(lines):
+    return next((line for line in lines if line), "")
+
+
+def press_tab(zsh, typed, condition, what):
+    """Types it and a Tab, waits for what is to be seen then, and empties the line again."""
+    try:
+        zsh.keys(typed, "tab")
+        zsh.wait(condition, what, timeout=60)
+    finally:
+        zsh.keys("ctrl-u", "ctrl-l")
+        zsh.wait(lambda lines: [line for line in lines if line] == ["ready>"], "an empty screen", timeout=60)
+
+
+def test_zsh_lists_every_command_and_option(zsh):
+    def names(lines):
+        return {line.split(" ")[0] for line in lines if " -- " in line}
+
+    press_tab(zsh, "delightd ", lambda lines: names(lines) == set(commands()), "a list of every command")
+    for command in commands():
+        if command != "help":
+            expected = listed(run_delightd("help", command).stdout) | {"--help"}
+            press_tab(zsh, f"delightd {command} --", lambda lines, expected=expected: names(lines) == expected,
+                      f"every option of {command}: {sorted(expected)}")
+
+
+@pytest.mark.parametrize(
+    "typed, completed",
+    [
+        ("de", "deadletter"),
+        ("help fi", "help fields"),
+        ("run -c sh", "run -c shop.yaml"),
+        ("run --config=sh", "run --config=shop.yaml"),
+        ("score ev", "score events.json"),
+        ("get all --format j", "get all --format json"),
+        ("deadletter --reason not_json,wr", "deadletter --reason not_json,wrong_type"),
+        ("top --sort +wa", "top --sort +wait_p95_ms"),
+        ("top --set redis.u", "top --set redis.url="),
+    ],
+)
+def test_zsh_completes_values(zsh, typed, completed):
+    press_tab(zsh, f"delightd {typed}", lambda lines: line_of(lines).rstrip(",") == f"ready> delightd {completed}", completed)

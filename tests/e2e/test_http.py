@@ -23,9 +23,16 @@ DOCUMENT = yaml.safe_load((REPOSITORY / "config/openapi.yaml").read_text(encodin
 SECURE = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "cache-control": "no-store",
     "referrer-policy": "no-referrer",
 }
+
+
+def paths():
+    """Every path of the document that can be asked for: each file of the page is one."""
+    for path, item in DOCUMENT["paths"].items():
+        names = next((parameter["schema"]["enum"] for parameter in item["get"].get("parameters", []) if parameter.get("in") == "path"), [""])
+        for name in names:
+            yield path, path.replace("{file}", name)
 
 
 # ---- Asking ----
@@ -144,22 +151,30 @@ class Contract:
     def __init__(self):
         self.seen = set()
 
-    def check(self, daemon, path, expected, **options):
-        answer = ask(daemon, path, **options)
+    def check(self, daemon, path, expected, real=None, **options):
+        answer = ask(daemon, real or path, **options)
         assert answer.status == expected, (path, options, answer.status, answer.body)
         operation = DOCUMENT["paths"][path]["get"]
         responses = operation["responses"]
         assert str(answer.status) in responses, f"{path}: {answer.status} is not documented"
         response = resolve(responses[str(answer.status)])
-        assert answer.type in response["content"], (path, answer.type)
-        value = answer.json() if answer.type == "application/json" else answer.body
-        validator(response["content"][answer.type]["schema"]).validate(value)
+        if "content" in response:
+            assert answer.type in response["content"], (path, answer.type)
+            value = answer.json() if answer.type == "application/json" else answer.body
+            validator(response["content"][answer.type]["schema"]).validate(value)
+        else:
+            assert answer.body == ""
         for name in response.get("headers", {}):
             assert name.lower() in answer.headers, (path, name)
+            schema = resolve(response["headers"][name]).get("schema", {})
+            assert re.search(schema.get("pattern", ""), answer.headers[name.lower()]), (path, name)
         for name, wanted in SECURE.items():
             assert answer.headers[name] == wanted, (path, name)
         assert answer.headers["content-security-policy"].startswith("default-src 'none';")
-        self.seen.add((path, str(answer.status), answer.type))
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        # What has a tag may be kept, and is asked for again each time.
+        assert answer.headers["cache-control"] == ("no-cache" if "etag" in answer.headers else "no-store")
+        self.seen.add((path, str(answer.status), answer.type if "content" in response else None))
         for parameter in operation.get("parameters", []):
             if resolve(parameter)["name"] in options:
                 self.seen.add((path, "parameter", resolve(parameter)["name"]))
@@ -170,10 +185,15 @@ def documented():
     """Every answer and every parameter of the document."""
     for path, item in DOCUMENT["paths"].items():
         for status, response in item["get"]["responses"].items():
-            for content in resolve(response)["content"]:
+            for content in resolve(response).get("content", [None]):
                 yield path, status, content
         for parameter in item["get"].get("parameters", []):
+            if resolve(parameter)["in"] == "path":
+                continue
             yield path, "parameter", resolve(parameter)["name"]
+
+
+CATALOGUE = {"journeys": [{"name": "fly", "stages": [{"name": "s", "touchpoints": ["desk"]}, {"name": "a \"b\"", "touchpoints": []}]}]}
 
 
 def test_every_path_parameter_and_answer_of_the_document(broker, redis_server, topic, tmp_path):
@@ -182,7 +202,7 @@ def test_every_path_parameter_and_answer_of_the_document(broker, redis_server, t
     token.write_text("secret-of-sixteen\n")
     secret = {"Authorization": "Bearer secret-of-sixteen"}
     config = config_for(
-        broker, redis_server, topic, segments=["tier"],
+        broker, redis_server, topic, segments=["tier"], targets={"nps": 12.5, "wait_p95_ms": "1m"}, catalogue=CATALOGUE,
         http={"listen": "127.0.0.1:0", "token_file": str(token), "connections": 20, "streams": 1},
     )  # fmt: skip
     contract = Contract()
@@ -208,12 +228,33 @@ def test_every_path_parameter_and_answer_of_the_document(broker, redis_server, t
         contract.check(daemon, "/api/scores", 200, headers=secret, **pages)
         one = contract.check(daemon, "/api/scores", 200, headers=secret, **ask_for).json()
         assert one["subjects"]["touchpoint:desk"]["1h"]["nps_n"] == 44 and one["next"] is None
+        some = contract.check(daemon, "/api/scores", 200, headers=secret, fields="nps_high,nps", **ask_for).json()
+        some = some["subjects"]["touchpoint:desk"]["1h"]
+        every = one["subjects"]["touchpoint:desk"]["1h"]
+        assert list(some) == ["as_of", "window_ms", "events", "nps", "nps_high"]
+        assert {name: every[name] for name in list(some)[1:]} == {name: some[name] for name in list(some)[1:]}
         trend = contract.check(daemon, "/api/trend", 200, headers=secret, **ask_for).json()
         assert sum(trend["nps"]["n"]) == 44
+        asked = contract.check(daemon, "/api/trend", 200, headers=secret, measures="csat_mean,nps", **ask_for).json()
+        assert asked["nps"] == trend["nps"] and "csat_mean" not in asked
+        answers = contract.check(daemon, "/api/answers", 200, headers=secret, **ask_for).json()["answers"]
+        assert answers == {"nps": [4] * 11}
+        meta = contract.check(daemon, "/api/meta", 200, headers=secret).json()
+        assert meta["windows"] == ["5m", "1h", "24h"] and meta["segments"] == ["tier"] and meta["catalogue"] == CATALOGUE
+        assert meta["targets"] == {"nps": 12.5, "wait_p95_ms": 60000}
+        described = {field["name"]: field for field in meta["fields"]}
+        assert set(every) <= set(described) and described["nps"]["low"] == "nps_low" and described["abandonment"]["better"] == "lower"
+        assert described["abandonment"]["n"] == ["answered", "abandoned"] and "low" not in described["csat_mean"]
         for wrong in ({"window": "2h"}, {"window": "x"}, {"kind": "desk"}, {"limit": 0}, {"limit": 1001}, {"limit": "x"}, {"after": -1}):
             contract.check(daemon, "/api/subjects", 400, headers=secret, **wrong)
             contract.check(daemon, "/api/scores", 400, headers=secret, **wrong)
+        for fields in ("", "npss", "nps,", ",nps", "nps nps_n"):
+            contract.check(daemon, "/api/scores", 400, headers=secret, fields=fields)
+        for measures in ("", "promoters", "nps,nps", "nps,x"):
+            contract.check(daemon, "/api/trend", 400, headers=secret, measures=measures, **ask_for)
         contract.check(daemon, "/api/trend", 400, headers=secret, subject="all")
+        contract.check(daemon, "/api/answers", 400, headers=secret, window="1h")
+        contract.check(daemon, "/api/answers", 404, headers=secret, subject="touchpoint:nobody", window="1h")
         contract.check(daemon, "/api/scores", 404, headers=secret, subject="touchpoint:nobody")
         contract.check(daemon, "/api/trend", 404, headers=secret, subject="touchpoint:nobody", window="1h")
         with stream(daemon, secret) as next_event:
@@ -234,20 +275,23 @@ def test_every_path_parameter_and_answer_of_the_document(broker, redis_server, t
             while name != "all":
                 name, data = next_event()
                 validator(events[name]).validate(data)
-        for path, item in DOCUMENT["paths"].items():
-            contract.check(daemon, path, 421, headers=secret | {"Host": "evil.example"})
-            if item["get"].get("security") != []:
-                contract.check(daemon, path, 401)
-            assert ask(daemon, path, method="POST", headers=secret).status == 405
-            head = ask(daemon, path, method="HEAD", headers=secret, **ask_for)
+        for path, real in paths():
+            contract.check(daemon, path, 421, real, headers=secret | {"Host": "evil.example"})
+            if DOCUMENT["paths"][path]["get"].get("security") != []:
+                contract.check(daemon, path, 401, real)
+            if "304" in DOCUMENT["paths"][path]["get"]["responses"]:
+                tag = contract.check(daemon, path, 200, real).headers["etag"]
+                contract.check(daemon, path, 304, real, headers={"If-None-Match": tag})
+            assert ask(daemon, real, method="POST", headers=secret).status == 405
+            head = ask(daemon, real, method="HEAD", headers=secret, **ask_for)
             assert head.status == 200 and head.body == "" and head.headers["x-content-type-options"] == "nosniff"
         unknown = ask(daemon, "/nowhere", headers=secret)
-        assert unknown.status == 404 and unknown.json()["paths"] == list(DOCUMENT["paths"])
+        assert unknown.status == 404 and set(unknown.json()["paths"]) == {real for _, real in paths()}
         assert "secret-of-sixteen" not in daemon.log()
     # A process that reads its topics again has nothing to show yet.
     unreachable = config | {"kafka": config["kafka"] | {"properties": {"bootstrap.servers": "127.0.0.1:1"}}}
     with Daemon(unreachable, tmp_path, name="early") as daemon:
-        for path in ("/api/subjects", "/api/scores", "/api/trend"):
+        for path in ("/api/subjects", "/api/scores", "/api/trend", "/api/answers"):
             contract.check(daemon, path, 503, headers=secret, **ask_for)
         assert any("partitions" in sentence for sentence in ask(daemon, "/readyz").json()["missing"])
     assert set(documented()) - contract.seen == set()

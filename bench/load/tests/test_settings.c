@@ -31,7 +31,7 @@ START_TEST(reads_what_the_daemon_reads)
                  "clock: event\nwindows: [60m, 1d, 48h, 5m]\nsegments: [channel, tier]\n"
                  "scales: {csat_max: 7}\nservice_level: {threshold: 30s, short_abandon: 3s, formula: 6}\n"
                  "privacy: {min_n: 5}\nrank: {min_n: 9, measures: [nps, fcr_net]}\ntrends: {measures: [csat]}\n"
-                 "dedupe: {records: 100}\nlimits: {event_bytes: 1000}\nunknown: {key: [is, passed, over]}\n"
+                 "dedupe: {records: 100}\nlimits: {event_bytes: 48KiB}\nunknown: {key: [is, passed, over]}\n"
                  "catalogue: {unknown_touchpoint: other, journeys: [{name: fly, stages: [{name: check-in, touchpoints: "
                  "[desk, kiosk]}, {name: gate}]}]}\n");
     ck_assert(ld_config_read(path, &settings));
@@ -60,7 +60,7 @@ START_TEST(reads_what_the_daemon_reads)
     ck_assert_uint_eq(settings.trend_measure_count, 1);
     ck_assert_int_eq(settings.trend_measures[0], ld_measure_find("csat"));
     ck_assert_int_eq(settings.dedupe_records, 100);
-    ck_assert_int_eq(settings.event_bytes_max, 1000);
+    ck_assert_int_eq(settings.event_bytes_max, 48 * 1024);
     ck_assert_int_eq(settings.unknown_touchpoint, LD_UNKNOWN_OTHER);
     ck_assert_uint_eq(settings.place_count, 2);
     ck_assert_str_eq(settings.places[1].touchpoint, "kiosk");
@@ -74,7 +74,8 @@ START_TEST(refuses_wrong_values)
         "windows: [30s]\n",          "windows: 5m\n",                      "windows: [5m, 300s, 5m]\n",
         "clock: sun\n",              "scales: {csat_max: 6}\n",            "service_level: {formula: 7}\n",
         "rank: {measures: [joy]}\n", "redis: {prefix: \"${LD_NOT_SET}\"}\n", "privacy: {min_n: -1}\n",
-        "service_level: {threshold: 20}\n", "- a\n- list\n", "trends: {measures: [wait_p95_ms]}\n", "a: [unclosed\n"};
+        "service_level: {threshold: 20}\n", "- a\n- list\n", "trends: {measures: [wait_p95_ms]}\n", "a: [unclosed\n",
+        "limits: {event_bytes: 4kB}\n", "limits: {event_bytes: 9000000000GiB}\n", "limits: {event_bytes: KiB}\n"};
     for (size_t i = 0; i < LD_COUNT(texts); i++) {
         struct ld_settings settings;
         ld_settings_init(&settings);

@@ -156,6 +156,7 @@ static bool reads_yaml(const struct dl_option *option)
     case DL_OPTION_DURATIONS:
     case DL_OPTION_MEASURES:
     case DL_OPTION_PROPERTIES:
+    case DL_OPTION_TARGETS:
     case DL_OPTION_PLACES: return true;
     default: return false;
     }

@@ -46,6 +46,16 @@ struct dl_config_measures {
     size_t count;
 };
 
+struct dl_config_target {
+    int field;    /* whose dl_fields row is a measure */
+    double value; /* in the field's unit */
+};
+
+struct dl_config_targets {
+    struct dl_config_target *item; /* fields differ */
+    size_t count;
+};
+
 /* In configured order; the places of a stage, and the stages of a journey, stand
  * side by side. */
 struct dl_config_place {
@@ -118,6 +128,7 @@ struct dl_config {
     struct {
         struct dl_config_measures measures;
     } trends;
+    struct dl_config_targets targets;
     struct {
         int64_t records; /* 0: off */
     } dedupe;

@@ -139,15 +139,15 @@ const struct dl_option dl_options[] = {
      .help = "Most that may be unsent or unanswered; beyond it changes wait, the newest value of each key."},
 
     {"http.listen", DL_OPTION_TEXT, AT(http.listen), 0, 113, .fallback = "\"127.0.0.1:9464\"",
-     .help = "Where metrics, health and scores are served over HTTP: an IP address with a port, as 127.0.0.1:9464 or [::1]:9464, or "
+     .help = "Where the live page, metrics, health and scores are served over HTTP: an IP address with a port, as 127.0.0.1:9464 or [::1]:9464, or "
              "unix:/run/delightd/http.sock, which the service's user and group may open. Port 0: any free one; the log tells. "
              "\"\": nothing is served."},
     {"http.hosts", DL_OPTION_TEXTS, AT(http.hosts), 1, 253, 0, 64, .fallback = "[]", .check = check_host,
      .help = "Names under which it may be asked, beside localhost and any IP address: requests with another Host header are refused, "
              "so that no web page can read it by way of a name of its own."},
     {"http.token_file", DL_OPTION_PATH, AT(http.token_file), 0, 4095, .fallback = "\"\"", .fallback_help = "none",
-     .help = "File with a bearer token of 16 to 1024 characters that every request but /livez and /readyz must have; as "
-             "${CREDENTIALS_DIRECTORY}/http."},
+     .help = "File with a bearer token of 16 to 1024 characters that every request but /livez, /readyz and those of the page's own "
+             "files, which hold no data, must have; as ${CREDENTIALS_DIRECTORY}/http. The page asks for it."},
     {"http.connections", DL_OPTION_INTEGER, AT(http.connections), 1, 10000, .fallback = "256",
      .help = "Most connections at a time; more wait. 32 KiB each; the answers that they have not read yet take 64 MiB and one answer "
              "in all, then 503 is answered but at /livez and /readyz."},
@@ -202,6 +202,9 @@ const struct dl_option dl_options[] = {
      .help = "Answers that a subject needs to be ranked."},
     {"trends.measures", DL_OPTION_MEASURES, AT(trends.measures), .items_max = DL_FIELDS, .fallback = MEASURES,
      .flags = DL_OPTION_RELOADABLE, .help = "Scores of every pane that the trend keys hold."},
+    {"targets", DL_OPTION_TARGETS, AT(targets), 0, 365 * DAY, .fallback = "{}", .flags = DL_OPTION_RELOADABLE,
+     .help = "Values that scores should reach, as {nps: 40, csat: 80, wait_p95_ms: 60s}, for every subject; what is in ms as a "
+             "duration. The page at / and /api/meta show them; nothing is counted by them."},
     {"dedupe.records", DL_OPTION_INTEGER, AT(dedupe.records), 0, 100000000, .fallback = "0",
      .help = "An event whose op and id stood within so many previous records of its partition is dropped. 0: off. About 48 bytes each."},
 
@@ -276,7 +279,7 @@ const struct dl_option_type_row *dl_option_type(const struct dl_option *option)
         [DL_OPTION_DURATION] = &dl_type_duration,   [DL_OPTION_WORD] = &dl_type_word,
         [DL_OPTION_TEXTS] = &dl_type_texts,         [DL_OPTION_DURATIONS] = &dl_type_durations,
         [DL_OPTION_MEASURES] = &dl_type_measures,   [DL_OPTION_PROPERTIES] = &dl_type_properties,
-        [DL_OPTION_PLACES] = &dl_type_places,
+        [DL_OPTION_TARGETS] = &dl_type_targets,   [DL_OPTION_PLACES] = &dl_type_places,
     };
     return types[option->type];
 }

@@ -15,6 +15,7 @@ enum dl_option_type {
     DL_OPTION_DURATIONS,  /* struct dl_config_durations */
     DL_OPTION_MEASURES,   /* struct dl_config_measures */
     DL_OPTION_PROPERTIES, /* struct dl_config_properties: free keys */
+    DL_OPTION_TARGETS,    /* struct dl_config_targets */
     DL_OPTION_PLACES,     /* struct dl_config_places */
     DL_OPTION_TYPES
 };

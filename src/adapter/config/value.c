@@ -47,7 +47,7 @@ static void format_integer(char *out, size_t size, int64_t value)
 
 void dl_option_range(const struct dl_option *option, char *out, size_t size)
 {
-    bool duration = option->type == DL_OPTION_DURATION || option->type == DL_OPTION_DURATIONS;
+    bool duration = option->type == DL_OPTION_DURATION || option->type == DL_OPTION_DURATIONS || option->type == DL_OPTION_TARGETS;
     format_number *format = option->type == DL_OPTION_BYTES ? format_bytes : duration ? format_duration : format_integer;
     char least[32], most[32];
     format(least, sizeof least, option->min);

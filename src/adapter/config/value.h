@@ -25,6 +25,7 @@ struct dl_option_type_row {
 
 extern const struct dl_option_type_row dl_type_text, dl_type_path, dl_type_integer, dl_type_bytes, dl_type_duration, dl_type_word;
 extern const struct dl_option_type_row dl_type_texts, dl_type_durations, dl_type_measures, dl_type_properties; /* list.c */
+extern const struct dl_option_type_row dl_type_targets;                                                       /* target.c */
 extern const struct dl_option_type_row dl_type_places;                                                        /* place.c */
 
 /* The row of an option's type. */

@@ -47,6 +47,8 @@ struct dl_http_route {
     const char *content_type; /* of bytes */
     const void *bytes;
     size_t byte_count;
+    const char *etag;         /* of bytes: another one for other bytes, with its quotes. NULL: nobody may keep them. Otherwise who
+                               * has them asks whether they are still these */
     bool stream;      /* server-sent events: what dl_http_stream_send says */
 };
 

@@ -106,7 +106,7 @@ void *dl_http_on_uri(void *context, const char *uri, struct MHD_Connection *conn
 enum MHD_Result dl_http_on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
                                    const char *version, const char *upload, size_t *upload_bytes, void **begun);
 /* Headers that every answer has. false: out of memory. */
-bool dl_http_add_headers(struct MHD_Response *response, const char *content_type);
+bool dl_http_add_headers(struct MHD_Response *response, const char *content_type, const char *etag);
 
 /* ---- kept.c ---- */
 

@@ -20,13 +20,13 @@ const char *dl_http_header(const struct dl_http_request *request, const char *na
 
 /* ---- Answers ---- */
 
-bool dl_http_add_headers(struct MHD_Response *response, const char *content_type)
+bool dl_http_add_headers(struct MHD_Response *response, const char *content_type, const char *etag)
 {
     const struct {
         const char *name, *value;
     } rows[] = {
         {"Content-Type", content_type},
-        {"Cache-Control", "no-store"},
+        {"Cache-Control", etag == NULL ? "no-store" : "no-cache"}, /* may be kept; is asked for again each time */
         {"Content-Security-Policy",
          "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
          "form-action 'none'; frame-ancestors 'none'"},
@@ -39,7 +39,7 @@ bool dl_http_add_headers(struct MHD_Response *response, const char *content_type
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (MHD_add_response_header(response, rows[i].name, rows[i].value) != MHD_YES)
             return false;
-    return true;
+    return etag == NULL || MHD_add_response_header(response, "ETag", etag) == MHD_YES;
 }
 
 /* NULL: none, for want of memory. */
@@ -58,16 +58,22 @@ static enum MHD_Result share(struct dl_http *http, struct MHD_Connection *connec
 }
 
 /* Takes the response; without one, or with headers that found no memory, the connection is closed. */
-static enum MHD_Result queue(struct dl_http *http, struct MHD_Connection *connection, unsigned status,
-                             struct MHD_Response *response, const char *content_type)
+static enum MHD_Result queue_tagged(struct dl_http *http, struct MHD_Connection *connection, unsigned status,
+                                    struct MHD_Response *response, const char *content_type, const char *etag)
 {
     enum MHD_Result result = MHD_NO;
     if (response == NULL)
         return MHD_NO;
-    if (dl_http_add_headers(response, content_type))
+    if (dl_http_add_headers(response, content_type, etag))
         result = share(http, connection, status, response);
     MHD_destroy_response(response);
     return result;
+}
+
+static enum MHD_Result queue(struct dl_http *http, struct MHD_Connection *connection, unsigned status,
+                             struct MHD_Response *response, const char *content_type)
+{
+    return queue_tagged(http, connection, status, response, content_type, NULL);
 }
 
 static enum MHD_Result queue_text(struct dl_http *http, struct MHD_Connection *connection, unsigned status, const char *header,
@@ -155,8 +161,11 @@ static enum MHD_Result answer_stream(struct dl_http *http, struct MHD_Connection
 
 static enum MHD_Result answer_bytes(struct dl_http *http, struct MHD_Connection *connection, const struct dl_http_route *route)
 {
+    /* "a", W/"b" or *; a tag has its quotes, so that none is a part of another. */
+    const char *known = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "If-None-Match");
+    bool same_bytes = route->etag != NULL && known != NULL && (strstr(known, route->etag) != NULL || strcmp(known, "*") == 0);
     struct MHD_Response *response = MHD_create_response_from_buffer(route->byte_count, (void *)(uintptr_t)route->bytes, MHD_RESPMEM_PERSISTENT);
-    return queue(http, connection, MHD_HTTP_OK, response, route->content_type);
+    return queue_tagged(http, connection, same_bytes ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, response, route->content_type, route->etag);
 }
 
 struct body {
@@ -218,7 +227,7 @@ static enum MHD_Result answer(struct dl_http *http, const struct dl_http_request
     response = hold(http, made.body, made.body_bytes);
     if (route->keep == DL_HTTP_KEEP_NOT || made.status != MHD_HTTP_OK || response == NULL)
         return queue(http, connection, made.status, response, made.content_type);
-    if (!dl_http_add_headers(response, made.content_type)) {
+    if (!dl_http_add_headers(response, made.content_type, NULL)) {
         MHD_destroy_response(response);
         return MHD_NO;
     }

@@ -13,6 +13,7 @@ tail of the logs. DELIGHT_TIMEOUT_FACTOR stretches every deadline, for sanitizer
 """
 
 from .broker import Broker, Record, require_broker
+from .browser import Browser, require_browser
 from .certificates import Certificates
 from .daemon import Daemon, Loader, config_for, merge, run_delightd
 from .polling import HarnessError, free_port, poll, skip_or_fail, tail, timeout_factor
@@ -22,6 +23,7 @@ from .terminal import Terminal
 
 __all__ = [
     "Broker",
+    "Browser",
     "Certificates",
     "Daemon",
     "HarnessError",
@@ -37,6 +39,7 @@ __all__ = [
     "merge",
     "poll",
     "require_broker",
+    "require_browser",
     "require_redis",
     "run_delightd",
     "skip_or_fail",

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from .polling import HarnessError, poll, skip_or_fail
 
-KEYS = {"esc": "Escape", "enter": "Enter", "up": "Up", "down": "Down", "left": "Left", "right": "Right", "ctrl-c": "C-c", "tab": "Tab"}
+KEYS = {"esc": "Escape", "enter": "Enter", "up": "Up", "down": "Down", "left": "Left", "right": "Right", "ctrl-c": "C-c", "tab": "Tab",
+        "ctrl-u": "C-u", "ctrl-l": "C-l"}
 
 
 class Terminal:

@@ -79,13 +79,9 @@ static inline void test_case_deinit(struct test_case *test_case)
     free(test_case->value);
 }
 
-/* The table; it stands beside the tests' sources. */
 static inline FILE *test_cases_open(void)
 {
-    char path[4096];
-    const char *end = strstr(__FILE__, "unit/codec/");
-    ck_assert_ptr_nonnull(end);
-    snprintf(path, sizeof path, "%.*scases/events.jsonl", (int)(end - __FILE__), __FILE__);
+    static const char path[] = REPOSITORY "/tests/cases/events.jsonl";
     FILE *file = fopen(path, "r");
     ck_assert_msg(file != NULL, "%s cannot be opened", path);
     return file;

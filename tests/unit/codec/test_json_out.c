@@ -157,6 +157,34 @@ static const json_t *value_at(const json_t *trend, const char *measure, size_t p
     return json_array_get(json_object_get(json_object_get(trend, measure), "value"), pane);
 }
 
+static const char *answers_of(const struct dl_counts *counts, const struct dl_score_options *options)
+{
+    dl_text_clear(&text);
+    dl_json_answers(&text, counts, options);
+    return text.data;
+}
+
+START_TEST(test_answers)
+{
+    struct dl_counts counts = {{0}};
+    struct dl_score_options options = score_options;
+    ck_assert_str_eq(answers_of(&counts, &options), "{}");
+    counts.count[DL_COUNT_NPS] = 1;
+    counts.count[DL_COUNT_NPS + 10] = 3;
+    counts.count[DL_COUNT_CSAT + 4] = 2;
+    counts.count[DL_COUNT_CSAT + 9] = 7; /* of another scale */
+    counts.count[DL_COUNT_CES + 6] = 5;
+    counts.count[DL_COUNT_EXPECTATION] = 6;
+    ck_assert_str_eq(answers_of(&counts, &options), "{\"nps\":[1,0,0,0,0,0,0,0,0,0,3],\"csat\":[0,0,0,0,2],"
+                                                    "\"ces\":[0,0,0,0,0,0,5],\"expectation\":[6,0,0,0,0]}");
+    options.csat_max = 10;
+    options.csat_top = 9;
+    options.privacy_min_n = 5; /* four answers are too few */
+    ck_assert_str_eq(answers_of(&counts, &options), "{\"csat\":[0,0,0,0,2,0,0,0,0,7],"
+                                                    "\"ces\":[0,0,0,0,0,0,5],\"expectation\":[6,0,0,0,0]}");
+}
+END_TEST
+
 START_TEST(test_trend)
 {
     enum { HOUR_MS = 3600000, MINUTE_MS = 60000 };
@@ -244,6 +272,7 @@ int main(void)
     tcase_add_test(tcase, test_strings_are_escaped);
     tcase_add_test(tcase, test_a_terminal_is_safe_from_any_bytes);
     tcase_add_test(tcase, test_scores);
+    tcase_add_test(tcase, test_answers);
     tcase_add_test(tcase, test_trend);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -25,9 +25,7 @@ static const char *differences(const struct dl_config *a, const struct dl_config
 static char *repository_file(const char *name)
 {
     static char path[PATH_MAX];
-    const char *here = strstr(__FILE__, "tests/unit/");
-    ck_assert_ptr_nonnull(here);
-    snprintf(path, sizeof path, "%.*s%s", (int)(here - __FILE__), __FILE__, name);
+    snprintf(path, sizeof path, "%s/%s", REPOSITORY, name);
     return path;
 }
 
@@ -78,6 +76,7 @@ START_TEST(defaults)
     ck_assert_mem_eq(config->rank.measures.item, measures, sizeof measures);
     ck_assert_mem_eq(config->trends.measures.item, measures, sizeof measures);
     ck_assert_int_eq(config->rank.min_n, 30);
+    ck_assert_uint_eq(config->targets.count, 0);
     ck_assert_int_eq(config->dedupe.records, 0);
     ck_assert_int_eq(config->limits.event_bytes, 65536);
     ck_assert_int_eq(config->limits.batch_bytes, 16 << 20);
@@ -264,6 +263,7 @@ START_TEST(sets)
         "windows=[5m,1h]", "segments=[]", "redis.url=redis://h:1/2#a b: c", "kafka.properties.bootstrap.servers=a:1,b:2",
         "kafka.properties={group.id: g}", "scales={csat_max: 10}", "kafka.dead_letter_topic=", "rank.min_n=5", "rank.min_n=6",
         "catalogue.journeys=[{name: j, stages: [{name: s}]}]", "kafka.properties.bootstrap.servers=c:3", "redis.password_file=",
+        "targets={nps: 40}",
     };
     struct dl_config *config = parse_sets(good, sizeof good / sizeof good[0], DL_OK);
     ck_assert_uint_eq(config->windows.count, 2);
@@ -325,6 +325,7 @@ static const char printed[] =
     "redis: {url: 'unix:///a?db=3', tls: {ca_file: \"/a:b c\"}, connect_timeout: 1m, buffer_bytes: 1048577}\n"
     "clock: event\nwindows: [48h, 90m, 1m]\nsegments: [\"-a\", null-b, \"~\", \"null\", \"1.5\", a.b]\n"
     "scales: {csat_max: 10}\nservice_level: {threshold: 1ms, short_abandon: 0s}\nrank: {measures: [fcr, nps]}\ntrends: {measures: []}\n"
+    "targets: {nps: -12.5, wait_p95_ms: 90s, kano_worse: -0.3333, csat_mean: 10, complaint_rate: 1000000}\n"
     "catalogue:\n  unknown_touchpoint: other\n  journeys:\n"
     "    - {name: \"a: b\", stages: [{name: \"- x\", touchpoints: [\"~\", \"\\u0001\", \"#\", \" lead\", \"{\", \"*a\", \"$$\", \"|\", \"k: \"]}, {name: s}]}\n"
     "    - {name: b, stages: [{name: s, touchpoints: [t]}, {name: \"- x\"}]}\n"
@@ -394,19 +395,22 @@ START_TEST(reload)
     struct dl_config *running = parse(design, DL_OK);
     struct dl_config *fresh = parse("log: {level: debug, target: stderr}\nwindows: [1h]\nsegments: [channel, tier]\nbatch_interval: 20ms\n"
                                     "publish_interval: 1s\nscales: {csat_top: 5}\nservice_level: {formula: 2, threshold: 10s}\nprivacy: {min_n: 5}\n"
-                                    "rank: {measures: [nps], min_n: 3}\ntrends: {measures: [fcr]}\ninstance: branch-1\n"
+                                    "rank: {measures: [nps], min_n: 3}\ntrends: {measures: [fcr]}\ntargets: {aht_ms: 5m, ces: 80}\ninstance: branch-1\n"
                                     "kafka: {properties: {bootstrap.servers: \"127.0.0.1:9092\", group.id: delightd}}\n"
                                     "redis: {url: \"redis://127.0.0.1:6379/0\", password_file: /run/credentials/...}\n",
                                     DL_OK);
     ck_assert_str_eq(differences(running, fresh),
                      "windows! batch_interval publish_interval scales.csat_top service_level.threshold! service_level.formula "
-                     "privacy.min_n rank.measures rank.min_n trends.measures catalogue.journeys! log.level log.target! ");
+                     "privacy.min_n rank.measures rank.min_n trends.measures targets catalogue.journeys! log.level log.target! ");
     dl_config_take_over(running, fresh);
     ck_assert_str_eq(differences(running, fresh),
                      "windows! batch_interval publish_interval scales.csat_top service_level.threshold! service_level.formula "
-                     "privacy.min_n rank.measures rank.min_n trends.measures catalogue.journeys! log.level log.target! ");
+                     "privacy.min_n rank.measures rank.min_n trends.measures targets catalogue.journeys! log.level log.target! ");
     ck_assert_int_eq(running->log.level, DL_NOTE_DEBUG);
     ck_assert_int_eq(running->scales.csat_top, 5);
+    ck_assert_uint_eq(running->targets.count, 2);
+    ck_assert_int_eq(running->targets.item[0].field, DL_FIELD_aht_ms);
+    ck_assert(running->targets.item[0].value == 300000 && running->targets.item[1].value == 80);
     ck_assert_uint_eq(running->rank.measures.count, 1);
     ck_assert_int_eq(running->rank.measures.item[0], DL_FIELD_nps);
     ck_assert_uint_eq(running->windows.count, 5); /* stays until a restart */

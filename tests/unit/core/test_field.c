@@ -80,6 +80,38 @@ START_TEST(measures_and_what_stands_behind_them)
 }
 END_TEST
 
+/* Every interval is that of the measure before it, and none is anybody else's. */
+START_TEST(intervals_and_directions)
+{
+    static const enum dl_field_id with[] = {DL_FIELD_nps, DL_FIELD_csat, DL_FIELD_ces, DL_FIELD_delight, DL_FIELD_abandonment,
+                                            DL_FIELD_service_level, DL_FIELD_fcr, DL_FIELD_recovery_rate};
+    static const enum dl_field_id lower[] = {DL_FIELD_abandonment, DL_FIELD_asa_ms, DL_FIELD_wait_p50_ms, DL_FIELD_wait_p95_ms,
+                                             DL_FIELD_aht_ms, DL_FIELD_handle_p50_ms, DL_FIELD_handle_p95_ms, DL_FIELD_complaint_rate,
+                                             DL_FIELD_recovery_mean_ms};
+    size_t intervals = 0, lowers = 0;
+    for (int id = 0; id < DL_FIELDS; id++) {
+        int low = -1, high = -1;
+        bool expected = false, has = dl_field_interval(id, &low, &high);
+        for (size_t i = 0; i < sizeof with / sizeof with[0]; i++)
+            expected = expected || (int)with[i] == id;
+        ck_assert_msg(has == expected, "%s", dl_fields[id].name);
+        intervals += has;
+        if (has) {
+            ck_assert_ptr_nonnull(strstr(dl_fields[low].name, "_low"));
+            ck_assert_ptr_nonnull(strstr(dl_fields[high].name, "_high"));
+            ck_assert_int_eq(dl_fields[low].n, dl_fields[id].n);
+        }
+        lowers += dl_fields[id].better == DL_BETTER_LOWER;
+        ck_assert(dl_fields[id].measure || dl_fields[id].better == DL_BETTER_NEITHER);
+    }
+    ck_assert_uint_eq(intervals, sizeof with / sizeof with[0]);
+    ck_assert_uint_eq(lowers, sizeof lower / sizeof lower[0]);
+    for (size_t i = 0; i < sizeof lower / sizeof lower[0]; i++)
+        ck_assert_int_eq(dl_fields[lower[i]].better, DL_BETTER_LOWER);
+    ck_assert_int_eq(dl_fields[DL_FIELD_kano_worse].better, DL_BETTER_NEITHER);
+}
+END_TEST
+
 /* Contacts without an outcome do not stand behind the abandonment rate. */
 START_TEST(n_of_two_counts)
 {
@@ -152,6 +184,7 @@ int main(void)
     tcase_add_test(fields, field_rows_are_whole);
     tcase_add_test(fields, measures_and_what_stands_behind_them);
     tcase_add_test(fields, group_names);
+    tcase_add_test(fields, intervals_and_directions);
     tcase_add_test(fields, n_of_two_counts);
     tcase_add_test(fields, tables_hold_every_field_once);
     suite_add_tcase(suite, fields);

@@ -105,6 +105,7 @@ static const struct dl_http_route routes[] = {
     {.path = "/kept", .answer = answer_made, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
     {.path = "/second", .answer = answer_made, .keep = DL_HTTP_KEEP_A_SECOND},
     {.path = "/asset.css", .content_type = "text/css", .bytes = "p{}", .byte_count = 3},
+    {.path = "/tagged.css", .content_type = "text/css", .bytes = "p{}", .byte_count = 3, .etag = "\"7f\"", .open = true},
     {.path = "/stream", .stream = true},
     {.path = NULL},
 };

@@ -28,6 +28,40 @@ START_TEST(an_answer_has_its_body_and_every_header)
     ck_assert(strstr(text, "Content-Security-Policy: ") != NULL);
     ck_assert_str_eq(body_of(get("/asset.css", "")), "p{}");
     ck_assert(strstr(text, "Content-Type: text/css\r\n") != NULL);
+    ck_assert(strstr(text, "Cache-Control: no-store\r\n") != NULL && strstr(text, "ETag") == NULL);
+    stop();
+}
+END_TEST
+
+/* What a browser has it need not be sent; what it may not see it does not learn of. */
+START_TEST(a_tagged_asset_is_sent_once)
+{
+    static const struct {
+        const char *header;
+        int status;
+    } rows[] = {
+        {"", 200}, {"If-None-Match: \"7f\"\r\n", 304}, {"If-None-Match: W/\"7f\"\r\n", 304}, {"If-None-Match: \"a\", \"7f\"\r\n", 304},
+        {"If-None-Match: *\r\n", 304}, {"If-None-Match: \"7\"\r\n", 200}, {"If-None-Match: \"7ff\"\r\n", 200}, {"If-None-Match: 7f\r\n", 200},
+    };
+    start_plain();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        ck_assert_msg(status_of(get("/tagged.css", rows[i].header)) == rows[i].status, "%s: %s", rows[i].header, text);
+        ck_assert_str_eq(body_of(text), rows[i].status == 200 ? "p{}" : "");
+        ck_assert(strstr(text, "ETag: \"7f\"\r\n") != NULL && strstr(text, "Cache-Control: no-cache\r\n") != NULL);
+        ck_assert(strstr(text, "Content-Security-Policy: ") != NULL);
+    }
+    ck_assert_int_eq(status_of(get("/asset.css", "If-None-Match: *\r\n")), 200); /* it has no tag */
+    /* Nothing follows a 304: the connection goes on with the next answer. */
+    int fd = connect_to(0);
+    text[0] = '\0';
+    send_text(fd, "GET /tagged.css HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: \"7f\"\r\n\r\n");
+    wait_for(has(fd, "\r\n\r\n"));
+    ck_assert_int_eq(status_of(text), 304);
+    text[0] = '\0';
+    send_text(fd, "GET /echo HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    wait_for(has(fd, "context|-|-"));
+    ck_assert_int_eq(status_of(text), 200);
+    close(fd);
     stop();
 }
 END_TEST
@@ -60,7 +94,7 @@ START_TEST(statuses)
     }
     ck_assert_str_eq(body_of(get("/nowhere", "")),
                      "{\"error\":\"there is no such path\",\"paths\":[\"/echo\",\"/open\",\"/not-yet\",\"/large\",\"/nothing\","
-                     "\"/kept\",\"/second\",\"/asset.css\",\"/stream\"]}\n");
+                     "\"/kept\",\"/second\",\"/asset.css\",\"/tagged.css\",\"/stream\"]}\n");
     stop();
 }
 END_TEST
@@ -719,6 +753,7 @@ int main(void)
     TCase *requests = tcase_create("requests"), *limits = tcase_create("limits"), *streams = tcase_create("streams"),
           *addresses_case = tcase_create("addresses");
     tcase_add_test(requests, an_answer_has_its_body_and_every_header);
+    tcase_add_test(requests, a_tagged_asset_is_sent_once);
     tcase_add_test(requests, statuses);
     tcase_add_test(requests, a_head_is_a_get_without_its_body);
     tcase_add_test(requests, one_connection_carries_many_requests_and_bodies_mean_nothing);

@@ -1,64 +1,22 @@
 /* Bash's completion. It needs nothing but Bash: where COMP_WORDBREAKS parts words at = and :, so does it. */
 #include "command_table.h"
-
-#include "config.h"
-#include "top_table.h"
-
-#include <delight/event.h>
+#include "completion_words.h"
 
 #include <string.h>
-
-/* ---- Words ---- */
 
 static void print_options(FILE *out, const struct dl_command *command)
 {
     fputs("--help", out);
-    for (const struct dl_option *option = dl_command_options; option->tag != '\0'; option++)
-        if (dl_command_takes(command, option))
-            fprintf(out, " --%s", option->option.name);
+    for (const struct dl_taken_option *taken = command->options; taken->tag != '\0'; taken++)
+        fprintf(out, " --%s", dl_command_option(taken->tag)->option.name);
 }
-
-static void print_commands(FILE *out)
-{
-    for (const struct dl_command *command = dl_commands; command->name != NULL; command++)
-        fprintf(out, "%s ", command->name);
-}
-
-static void print_reasons(FILE *out)
-{
-    for (int reason = DL_ACCEPTED + 1; reason < DL_REJECTS; reason++)
-        fprintf(out, "%s%s", reason > DL_ACCEPTED + 1 ? " " : "", dl_reject_word((enum dl_reject)reason));
-}
-
-static void print_settings(FILE *out)
-{
-    const char *path;
-    for (size_t i = 0; (path = dl_config_option_path(i)) != NULL; i++)
-        fprintf(out, "%s%s=", i > 0 ? " " : "", path);
-}
-
-/* Those of touchpoints, then what features have besides. */
-static void print_columns(FILE *out)
-{
-    size_t count, feature_count;
-    const struct dl_top_column *columns = dl_top_columns(DL_KIND_TOUCHPOINT, &count);
-    const struct dl_top_column *features = dl_top_columns(DL_KIND_FEATURE, &feature_count);
-    fputs("name", out);
-    for (size_t i = 0; i < count; i++)
-        fprintf(out, " %s", dl_fields[columns[i].field].name);
-    for (size_t i = 0; i < feature_count; i++)
-        if (features[i].field != DL_FIELD_events)
-            fprintf(out, " %s", dl_fields[features[i].field].name);
-}
-
-/* ---- The script ---- */
 
 static void print_values(FILE *out, const struct dl_option *option)
 {
     if (option->values == DL_VALUES_NONE)
         return;
     fprintf(out, "    --%s", option->option.name);
-    if (option->option.val < 256)
+    if (dl_option_has_letter(option))
         fprintf(out, " | -%c", option->option.val);
     fputs(")\n", out);
     switch (option->values) {
@@ -70,17 +28,17 @@ static void print_values(FILE *out, const struct dl_option *option)
         break;
     case DL_VALUES_SETTING:
         fputs("        _delightd_words '", out);
-        print_settings(out);
+        dl_completion_words_of_settings(out);
         fputs("'\n        compopt -o nospace 2>/dev/null\n", out);
         break;
     case DL_VALUES_REASONS: /* several, with commas between them */
         fputs("        case $current in *,*) before=${current%,*},; current=${current##*,} ;; esac\n        _delightd_words '", out);
-        print_reasons(out);
+        dl_completion_words_of_reasons(out);
         fputs("'\n", out);
         break;
     case DL_VALUES_COLUMN:
         fputs("        case $current in +*) before=+; current=${current#+} ;; esac\n        _delightd_words '", out);
-        print_columns(out);
+        dl_completion_words_of_columns(out);
         fputs("'\n", out);
         break;
     case DL_VALUES_WORDS:
@@ -101,7 +59,7 @@ static void print_command(FILE *out, const struct dl_command *command)
     fputs("        esac\n        ;;\n", out);
 }
 
-void dl_completion_print(FILE *out)
+void dl_completion_print_bash(FILE *out)
 {
     fputs("# Completion of delightd's command line; made by: delightd help completion-bash\n"
           "# shellcheck shell=bash\n\n"
@@ -122,8 +80,8 @@ void dl_completion_print(FILE *out)
           "    COMPREPLY=()\n"
           "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
           "        _delightd_words '", out);
-    print_commands(out);
-    fputs("help --help --version'\n"
+    dl_completion_words_of_commands(out);
+    fputs(" help --help --version'\n"
           "        return\n"
           "    fi\n"
           "    # The option whose value it is: before it, or before a \"=\" between them.\n"
@@ -139,8 +97,8 @@ void dl_completion_print(FILE *out)
     for (const struct dl_command *command = dl_commands; command->name != NULL; command++)
         print_command(out, command);
     fputs("    help) _delightd_words '", out);
-    print_commands(out);
-    fputs("fields options' ;;\n"
+    dl_completion_words_of_commands(out);
+    fputs(" fields options' ;;\n"
           "    esac\n"
           "}\n\n"
           "complete -F _delightd delightd\n", out);

@@ -1,0 +1,30 @@
+# Writes OUT, a C file that holds FILES: the assembler takes the bytes in as they are. A file's digest is its ETag, and makes the
+# object out of date when the file changes.
+set(type_html text/html)
+set(type_css text/css)
+set(type_js text/javascript)
+set(type_svg image/svg+xml)
+
+set(bytes "")
+set(rows "")
+foreach(file ${FILES})
+  get_filename_component(name ${file} NAME)
+  string(MAKE_C_IDENTIFIER "page_${name}" symbol)
+  string(REGEX MATCH "[a-z]+$" extension ${name})
+  set(path "/page/${name}")
+  if(name STREQUAL index.html)
+    set(path "/")
+  endif()
+  set(charset "")
+  if(NOT extension STREQUAL svg)
+    set(charset "; charset=utf-8")
+  endif()
+  file(SIZE ${file} size)
+  file(SHA256 ${file} digest)
+  string(SUBSTRING ${digest} 0 16 digest)
+  string(APPEND bytes "__asm__(\".pushsection .rodata\\n${symbol}: .incbin \\\"${file}\\\"\\n.popsection\");\n"
+    "extern const char ${symbol}[];\n")
+  string(APPEND rows "    {\"${path}\", \"${type_${extension}}${charset}\", ${symbol}, ${size}, \"\\\"${digest}\\\"\"},\n")
+endforeach()
+file(WRITE ${OUT} "#include \"page.h\"\n\n${bytes}\nconst struct dl_page_file dl_page_files[] = {\n${rows}};\n"
+  "const size_t dl_page_file_count = sizeof dl_page_files / sizeof dl_page_files[0];\n")
