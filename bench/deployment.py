@@ -68,7 +68,7 @@ def cell(values, form="%.0f"):
 def percentile(values, share):
     """The smallest value that so many percent of all do not exceed."""
     ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * share // 100) - 1)]
+    return ordered[max(0, int(-(-len(ordered) * share // 100)) - 1)]
 
 
 def machine():

@@ -16,7 +16,7 @@ test=(check clang llvm libclang-rt-dev python3 python3-pytest python3-pytest-xdi
       python3-jsonschema python3-prometheus-client prometheus openssl kcat procps iproute2 tmux systemd shellcheck file dpkg-dev man-db
       libnss-myhostname mandoc mmdebstrap zsh zstd chromium chromium-driver python3-selenium)
 # shellcheck disable=SC2034 # what stands beside delightd in bench/
-bench=(g++ libsimdjson-dev)
+bench=(g++ libsimdjson-dev python3-venv)
 
 missing=()
 for group in "$@"; do

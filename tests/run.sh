@@ -88,7 +88,7 @@ else
     say "fuzzing"
     unit fuzz '^fuzz/'
     say "scripts, unit file"
-    step "shellcheck" sh -c 'shellcheck -x tests/*.sh tests/broker/*.sh tests/package/*.sh deploy/*.sh .ci/run'
+    step "shellcheck" sh -c 'shellcheck -x tests/*.sh tests/broker/*.sh tests/package/*.sh deploy/*.sh bench/*.sh .ci/run'
     step "systemd exposure at most 1.5" tests/unit_exposure.sh
     say "package, in bare roots of Debian 12 and 13"
     tests/package.sh --results "$results/steps"

@@ -19,6 +19,7 @@ struct ld_compare {
     const struct ld_window *window;
     const char *label;  /* the key, for messages */
     bool is_feature;
+    bool is_basic;      /* the groups nps and csat without their intervals, and events; other fields may be anything */
     bool needs_as_of;   /* every hash says as_of and window_ms; JSON of `score` says them once */
     int64_t clock_ms;   /* T: decides the panes of a trend */
     int64_t as_of_max_ms; /* as_of is not after this */

@@ -235,10 +235,12 @@ static void draw_event(struct ld_generator *generator, int64_t moment_ms)
 }
 
 /* Half of the late ones are seconds to a whole window late and correct published scores; the others are older than
- * every window. */
+ * every window. With a mean their delay is exponential, as that of a network. */
 static int64_t late_time(struct ld_generator *generator, int64_t moment_ms)
 {
     double draw = ld_rng_unit(&generator->rng);
+    if (generator->traffic->late_mean_ms > 0)
+        return moment_ms + (int64_t)((double)generator->traffic->late_mean_ms * log1p(-draw));
     double longest = (double)generator->longest_ms;
     int64_t late_ms = draw < 0.5 ? (int64_t)(10000 * pow(longest / 10000, draw * 2))
                                  : (int64_t)(longest * (1 + (draw - 0.5)));

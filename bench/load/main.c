@@ -67,7 +67,8 @@ static bool verify_all(const struct ld_options *options, struct ld_run *run)
                                .timeout_ms = options->verify_timeout_ms,
                                .slack_ms = options->verify_slack_ms,
                                .as_of_ms = options->as_of_ms,
-                               .has_trends = options->has_trends,
+                               .has_trends = options->has_trends && !options->verifies_basic,
+                               .is_basic = options->verifies_basic,
                                .allows_repeated_dead_letters = options->allows_repeated_dead_letters,
                                .source_topic = options->sink.topic,
                                .id_prefix = options->id_prefix};

@@ -150,6 +150,8 @@ static bool is_consistent(const struct ld_options *options)
                                    "room for events: together at most 90%") ||
              refuse(traffic->late + traffic->future > 1, "--late and --future are shares of the same events: together "
                                                          "at most 100%") ||
+             refuse(traffic->late_mean_ms > 0 && traffic->late <= 0, "--late-mean needs --late") ||
+             refuse(options->verifies_basic && !options->verifies_redis, "--verify-basic needs --verify") ||
              refuse(traffic->is_for_file && traffic->cloudevents > 0, "--cloudevents needs headers, so Kafka") ||
              refuse(traffic->is_for_file && traffic->future_rejected > 0,
                     "--future-rejected needs record timestamps, so Kafka") ||

@@ -21,6 +21,7 @@ struct ld_options {
 
     bool verifies_redis;
     bool verifies_again;
+    bool verifies_basic;
     const char *verify_json;
     bool verifies_dead_letters;
     const char *dead_letter_topic;

@@ -13,6 +13,7 @@ struct ld_traffic {
 
     /* Shares of all messages, 0..1. */
     double late;
+    int64_t late_mean_ms; /* their delay is exponential with this mean; 0: half corrections, half older than every window */
     double future;          /* less than five minutes ahead: accepted, waits */
     double future_rejected; /* more than five minutes ahead of the record */
     double duplicates;

@@ -18,6 +18,7 @@ struct ld_verify {
     int64_t slack_ms;  /* wall clock: a hash may be this much behind */
     int64_t as_of_ms;  /* JSON only; 0: the newest event */
     bool has_trends;
+    bool is_basic; /* Redis only: nothing but events, nps and csat of touchpoints and stages; no ranks, sets, other keys */
     bool allows_repeated_dead_letters;
     const char *source_topic;
     const char *id_prefix;

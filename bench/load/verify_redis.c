@@ -63,6 +63,17 @@ static void answers_deinit(struct answers *answers)
     memset(answers, 0, sizeof *answers);
 }
 
+static bool is_asked_for(const struct ld_verify *verify, size_t index)
+{
+    enum ld_kind kind = ld_recount_subject(verify->recount, index)->kind;
+    return !verify->is_basic || kind == LD_KIND_TOUCHPOINT || kind == LD_KIND_STAGE;
+}
+
+static size_t rank_count(const struct ld_verify *verify)
+{
+    return verify->is_basic ? 0 : verify->settings->rank_measure_count;
+}
+
 static bool send_questions(struct pass *pass, size_t index, const struct ld_window *window)
 {
     const struct ld_settings *settings = pass->verify->settings;
@@ -72,7 +83,7 @@ static bool send_questions(struct pass *pass, size_t index, const struct ld_wind
     bool is_sent = ld_redis_send(pass->redis, 2, (const char *[]){"HGETALL", key});
     if (pass->verify->has_trends)
         is_sent = is_sent && ld_redis_send(pass->redis, 2, (const char *[]){"GET", trend});
-    for (size_t i = 0; i < settings->rank_measure_count; i++) {
+    for (size_t i = 0; i < rank_count(pass->verify); i++) {
         char *rank = ld_format("%s:rank:%s:%s:%s", settings->prefix, ld_measure_name(settings->rank_measures[i]),
                                subject->group, window->name);
         is_sent = is_sent && ld_redis_send(pass->redis, 3, (const char *[]){"ZSCORE", rank, subject->name});
@@ -93,7 +104,7 @@ static bool receive_answers(struct pass *pass, struct answers *answers)
         if (is_broken(pass, answers->trend))
             return false;
     }
-    for (size_t i = 0; i < pass->verify->settings->rank_measure_count; i++) {
+    for (size_t i = 0; i < rank_count(pass->verify); i++) {
         answers->ranks[i] = ld_redis_receive(pass->redis);
         if (is_broken(pass, answers->ranks[i]))
             return false;
@@ -129,7 +140,7 @@ static bool is_same(const struct ld_verify *verify, const struct ld_compare *com
     bool is_equal = ld_compare_hash(compare, tally, found, count, differences);
     if (verify->has_trends && !is_reply_error(compare, answers->trend, differences))
         is_equal = ld_compare_trend(compare, tally, panes, text_of(answers->trend), differences) && is_equal;
-    for (size_t i = 0; i < verify->settings->rank_measure_count; i++)
+    for (size_t i = 0; i < rank_count(verify); i++)
         is_equal = ld_compare_rank(compare, verify->settings->rank_measures[i], tally, text_of(answers->ranks[i]),
                                    differences) && is_equal;
     return is_equal;
@@ -161,7 +172,8 @@ static void check_subject(struct pass *pass, const struct ld_candidates *candida
                                  .window = window,
                                  .label = label,
                                  .is_feature = subject->kind == LD_KIND_FEATURE,
-                                 .needs_as_of = true,
+                                 .is_basic = verify->is_basic,
+                                 .needs_as_of = !verify->is_basic,
                                  .as_of_max_ms = as_of_max_ms};
     bool is_equal = false;
     bool is_always_live = true;
@@ -193,18 +205,22 @@ static bool check_chunk(struct pass *pass, struct ld_candidates *candidates, con
     int64_t from_ms = ld_wall_ms() - verify->slack_ms;
     bool is_good = true;
     for (size_t i = 0; is_good && i < count; i++) {
+        if (!is_asked_for(verify, first + i))
+            continue;
         is_good = send_questions(pass, first + i, window);
         if (!is_good)
             ld_difference(pass->differences, "redis: %s", pass->redis->errstr);
     }
     for (size_t i = 0; is_good && i < count; i++)
-        is_good = receive_answers(pass, &answers[i]);
+        is_good = !is_asked_for(verify, first + i) || receive_answers(pass, &answers[i]);
     int64_t to_ms = ld_wall_ms();
     if (verify->settings->clock == LD_CLOCK_EVENT)
         from_ms = to_ms = newest_ms;
     ld_candidates_cover(candidates, from_ms, to_ms);
-    for (size_t i = 0; is_good && i < count; i++)
-        check_subject(pass, candidates, window, first + i, &answers[i], to_ms, scratch);
+    for (size_t i = 0; is_good && i < count; i++) {
+        if (is_asked_for(verify, first + i))
+            check_subject(pass, candidates, window, first + i, &answers[i], to_ms, scratch);
+    }
     for (size_t i = 0; i < count; i++)
         answers_deinit(&answers[i]);
     return is_good;
@@ -404,9 +420,9 @@ static bool run_pass(const struct ld_verify *verify, redisContext *redis, int64_
     pass_init(&pass, verify, redis);
     for (size_t i = 0; is_good && !is_full(&pass) && i < verify->settings->window_count; i++)
         is_good = check_window(&pass, i);
-    if (is_good && !is_full(&pass))
+    if (is_good && !is_full(&pass) && !verify->is_basic)
         is_good = check_keys(&pass);
-    if (is_good && !is_full(&pass))
+    if (is_good && !is_full(&pass) && !verify->is_basic)
         check_sets(&pass);
     *hashes = pass.hashes;
     pass_deinit(&pass);

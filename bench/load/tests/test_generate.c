@@ -77,6 +77,35 @@ START_TEST(shares_are_kept)
 }
 END_TEST
 
+START_TEST(late_delays_are_exponential)
+{
+    double delays = 0;
+    uint64_t late = 0, fresh = 0, beyond = 0;
+    fixture_defaults(&fixture);
+    fixture.traffic.future = fixture.traffic.duplicates = fixture.traffic.retractions = fixture.traffic.orphans = 0;
+    fixture.traffic.late = 0.2;
+    fixture.traffic.late_mean_ms = 30000;
+    fixture_start(&fixture, windows, LD_COUNT(windows));
+    for (uint64_t i = 0; i < MESSAGES; i++) {
+        int64_t moment_ms = fixture_moment(&fixture, i, MESSAGES);
+        ld_generator_next(fixture.generator, moment_ms, true, &message);
+        if (message.event == NULL)
+            continue;
+        fresh++;
+        int64_t delay_ms = moment_ms - message.event->time_ms;
+        ck_assert_int_ge(delay_ms, 0);
+        late += delay_ms > 0;
+        delays += (double)delay_ms;
+        beyond += delay_ms > 60000; /* e^-2 of them */
+    }
+    check_share("late", late, 0.2 * (double)fresh / MESSAGES);
+    check_share("later than two means", beyond, 0.2 * 0.1353 * (double)fresh / MESSAGES);
+    double mean = delays / (double)late;
+    ck_assert_msg(fabs(mean - 30000) < 5 * 30000 / sqrt((double)late), "mean delay: %.0f ms", mean);
+    fixture_stop(&fixture);
+}
+END_TEST
+
 /* What the parser makes of a malformed value must fit its reason, so that a wrong row is found here and not in the
  * daemon. */
 START_TEST(malformed_rows_fit_their_reasons)
@@ -209,7 +238,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {same_seed_same_bytes,
-                                  shares_are_kept,
+                                  shares_are_kept, late_delays_are_exponential,
                                   malformed_rows_fit_their_reasons,
                                   files_hold_lines,
                                   popular_touchpoints_follow_zipf,

@@ -129,6 +129,8 @@ START_TEST(usage_is_refused)
                                         "--output",
                                         "--output - --count x",
                                         "--output - --late 101%",
+                                        "--output - --count 1 --late-mean 30s",
+                                        "--output - --count 1 --verify-basic",
                                         "--output - --nonsense 1",
                                         "--output - stray",
                                         "--output - --verify=yes",

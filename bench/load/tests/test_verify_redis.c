@@ -268,6 +268,48 @@ START_TEST(event_clock_and_damage)
 }
 END_TEST
 
+/* What bench's peers publish: of touchpoints and stages some fields, nothing else. */
+START_TEST(basic_looks_at_nps_csat_and_events)
+{
+    static const struct damage fatal[] = {
+        {WORDS("HSET", "%s", "events", "1"), {NULL}, 0},     {WORDS("HSET", "%s", "nps", "1"), {NULL}, 0},
+        {WORDS("HSET", "%s", "csat_mean", "1"), {NULL}, 0},  {WORDS("HDEL", "%s", "passives"), {NULL}, 0},
+        {WORDS("DEL", "%s"), {NULL}, 0},
+    };
+    begin(LD_CLOCK_EVENT);
+    int64_t clock = ld_recount_newest_ms(fixture.recount);
+    char *keys[2] = {NULL, NULL};
+    for (size_t i = 0; i < ld_recount_subject_count(fixture.recount); i++) {
+        const struct ld_subject *subject = ld_recount_subject(fixture.recount, i);
+        if (strchr(subject->name, '|') == NULL && subject->kind >= LD_KIND_STAGE && subject->kind <= LD_KIND_TOUCHPOINT) {
+            free(keys[subject->kind - LD_KIND_STAGE]);
+            keys[subject->kind - LD_KIND_STAGE] = ld_format("cx:{%s}:24h", subject->name);
+        }
+    }
+    publish(clock);
+    ASK("DEL", "cx:{all}:24h", "cx:{all}:24h:trend", "cx:subjects:all", "cx:rank:nps:all:24h");
+    ASK("HDEL", keys[1], "as_of", "nps_low", "contacts");
+    ASK("HSET", keys[1], "surprise", "1");
+    ck_assert(!is_equal());
+    verify.is_basic = true;
+    verify.has_trends = false;
+    ck_assert(is_equal());
+    for (size_t i = 0; i < LD_COUNT(fatal) * LD_COUNT(keys); i++) {
+        const struct damage *damage = &fatal[i / LD_COUNT(keys)];
+        const char *words[4];
+        memcpy(words, damage->done, sizeof words);
+        words[1] = keys[i % LD_COUNT(keys)];
+        ask(damage->done_count, words);
+        ck_assert_msg(!is_equal(), "not found: %s %s %s", words[0], words[1], words[2]);
+        publish(clock);
+        ck_assert(is_equal());
+    }
+    free(keys[0]);
+    free(keys[1]);
+    end();
+}
+END_TEST
+
 START_TEST(wall_clock_moves_on_meanwhile)
 {
     begin(LD_CLOCK_WALL);
@@ -284,6 +326,6 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {event_clock_and_damage, wall_clock_moves_on_meanwhile};
+    const TTest *const tests[] = {event_clock_and_damage, basic_looks_at_nps_csat_and_events, wall_clock_moves_on_meanwhile};
     return run_suite("verify_redis", tests, LD_COUNT(tests));
 }

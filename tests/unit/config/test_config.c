@@ -564,7 +564,7 @@ START_TEST(documentation)
         snprintf(line, sizeof line, ".TP\n.B %s\n", dl_options[i].path);
         ck_assert_ptr_nonnull(strstr(man, line));
     }
-    ck_assert_ptr_nonnull(strstr(help, "  publish_interval: duration (50ms to 5s); default 250ms; reloadable\n"));
+    ck_assert_ptr_nonnull(strstr(help, "  publish_interval: duration (5ms to 5s); default 250ms; reloadable\n"));
     for (char *line = strtok(help, "\n"); line != NULL; line = strtok(NULL, "\n"))
         ck_assert_msg(line[2] != ' ' || strlen(line) < 140, "%s", line);
     free(help);

@@ -33,7 +33,7 @@ static const struct {
     {"segments: [a, \"b c\"]", "f:1:15: error: segments: expected letters, digits, _ . and -, got \"b c\""},
     {"segments: [a, b, a]", "f:1:18: error: segments: \"a\" stands twice in the list"},
     {"segments: [a, [b]]", "f:1:15: error: segments: expected text, got a list"},
-    {"batch_interval: 100", "f:1:17: error: batch_interval: expected a duration (a number with ms, s, m, h or d) from 10ms to 10s, got \"100\""},
+    {"batch_interval: 100", "f:1:17: error: batch_interval: expected a duration (a number with ms, s, m, h or d) from 5ms to 10s, got \"100\""},
     {"limits: {event_bytes: 64KB}", "f:1:23: error: limits.event_bytes: expected bytes (a number, or with KiB, MiB, GiB) from 1KiB to 16MiB, got \"64KB\""},
     {"limits: {subjects: 1e6}", "f:1:20: error: limits.subjects: expected a whole number from 1 to 100000000, got \"1e6\""},
     {"limits: {subjects: 99999999999999999999}", "f:1:20: error: limits.subjects: expected a whole number from 1 to 100000000, got \"99999999999999999999\""},

@@ -1,0 +1,135 @@
+"""bench/run.sh without its measurements: what it would run, what it keeps, and what it makes of results."""
+
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.release_only
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "bench" / "suite"))
+
+import main as suite  # noqa: E402
+import plan  # noqa: E402
+import report  # noqa: E402
+import store  # noqa: E402
+
+
+def run_sh(*words):
+    return subprocess.run([ROOT / "bench" / "run.sh", *words], capture_output=True, text=True, timeout=60, check=False)
+
+
+def record(figure, variant, number, **result):
+    return {"figure": figure, "variant": variant, "round": number, "result": result, "commit": "c0ffee", "load": 0.5 + number,
+            "parameters": {"events": 1000}}  # fmt: skip
+
+
+def reread(variant, number, wall, processor, figure="candidates", **more):
+    return record(figure, variant, number, records=1000, wall=wall, processor=processor, broker_processor=0.0005, **more)
+
+
+RECORDS = [
+    reread("no-op consumer", 0, 1.0, 0.001, busiest=0.95),
+    reread("no-op consumer", 1, 2.0, 0.001, busiest=0.97),
+    # Its start takes half of the wall time.
+    reread("memory mode", 0, 4.0, 0.002, warm_records=1000, warm_wall=2.0, warm_processor=0.002),
+    reread("memory mode", 1, 4.0, 0.004, warm_records=1000, warm_wall=2.0, warm_processor=0.004),
+    # As a whole it takes 30 s of processor; warmed up, 20 for half of the records: ten times memory mode's in the first round.
+    reread("flink", 0, 40.0, 0.03, warm_records=500, warm_wall=10.0, warm_processor=0.01),
+    reread("flink", 1, 40.0, 0.03, warm_records=500, warm_wall=10.0, warm_processor=0.01),
+    record("check", "memory mode", 0, equal=True),
+    record("check", "flink", 0, equal=False),
+    reread("100 touchpoints", 0, 1.0, 0.001, figure="5"),
+    reread("100,000 touchpoints", 0, 2.0, 0.001, figure="5"),
+    record("8", "memory mode, 5 ms", 0, reached=1234.5, p50=9.0, p99=29.0, **{"p99.9": 61.0}),
+    record("10", "memory mode", 0, rate=750000.0, commands_per_second=1500.0, events_per_command=500.0),
+]
+
+
+def rows(text):
+    return {cells[1]: cells[2:-1] for cells in ([word.strip() for word in line.split("|")] for line in text.splitlines()) if len(cells) > 3}
+
+
+def test_the_table_pairs_rounds():
+    text = report.markdown(RECORDS, {"quixstreams": "no pip"})
+    table = rows(text)
+    # events/s whole and warm, CPU seconds per million whole and warm, the broker's, beside the no-op consumer and memory mode, right
+    assert table["memory mode"] == ["250 (250 … 250)", "3.00 (2.00 … 4.00)", "500 (500 … 500)", "3.00 (2.00 … 4.00)", "0.50 (0.50 … 0.50)",
+                                    "0.75 (0.50 … 1.00)", "1.00 (1.00 … 1.00)", "yes"]  # fmt: skip
+    assert table["flink"] == ["25 (25 … 25)", "30.00 (30.00 … 30.00)", "50 (50 … 50)", "20.00 (20.00 … 20.00)", "0.50 (0.50 … 0.50)",
+                              "0.08 (0.05 … 0.10)", "7.50 (5.00 … 10.00)", "**no**"]  # fmt: skip
+    assert "Left out: quixstreams: no pip" in text
+    assert "Busiest thread of the no-op consumer: 0.96 (0.95 … 0.97) of the time." in text
+    assert "| 5 | events/s, 100,000 touchpoints / 100 touchpoints | 0.50 | ≥ 0.8 | no |" in text
+    assert "| 8 | event to Redis at 1234 events/s, memory mode, 5 ms: p50 / p99 / p99.9 | 9 / 29 / 61 ms | 10 / 30 / 60 ms | no |" in text
+    assert "| 10 | events per Redis command, at 750000 events/s | 500 | ≥ 100 | yes |" in text
+    assert "| 4 | events per CPU second, memory mode / flink | 7.5 (5.0 … 10.0) | ≥ 15 | no |" in text
+    assert "| 1 | events/s, memory mode / no-op consumer, its start included | 0.38 (0.25 … 0.50) | ≥ 0.85 | no |" in text
+    assert "| 1 | events/s, memory mode / no-op consumer, from the first record on | 0.75 (0.50 … 1.00) | ≥ 0.85 | no |" in text
+    assert "| 1 | CPU added per event, memory mode | 2000 (1000 … 3000) ns | ≤ 150 ns | no |" in text
+    assert "load average 0.5 to 1.5" in text
+
+
+def test_an_idle_no_op_consumer_is_said():
+    text = report.markdown([reread("no-op consumer", 0, 1.0, 0.001, busiest=0.5)], {})
+    assert "the broker is being measured" in text
+
+
+def test_the_plot_is_an_svg_to_scale():
+    root = ElementTree.fromstring(report.plot(RECORDS))
+    bars = [element for element in root.iter("{http://www.w3.org/2000/svg}rect") if element.get("height") == "18"]
+    # Two panels of three candidates; by wall second the no-op consumer's 750 beside memory mode's 500.
+    widths = [float(bar.get("width")) for bar in bars]
+    assert len(widths) == 6
+    assert widths[0] / widths[1] == pytest.approx(1.5, rel=0.01)
+    assert ElementTree.fromstring(report.plot([])).tag.endswith("svg")
+
+
+def test_candidates_take_turns():
+    runs = plan.plan(suite.parse(["--quick", "--rounds", "2", "--figures", "2,7", "--candidates", "no-op consumer,memory mode"]))
+    assert [(run.figure, run.variant) for run in runs] == [
+        ("check", "memory mode"), ("candidates", "no-op consumer"), ("candidates", "memory mode"), ("candidates", "memory mode"),
+        ("candidates", "no-op consumer"), ("7", "without checkpoints"), ("7", "checkpoints every 1 s"), ("7", "checkpoints every 1 s"),
+        ("7", "without checkpoints"),
+    ]  # fmt: skip
+    assert {run.parameters["events"] for run in runs} == {suite.QUICK["events"], suite.QUICK["check_events"]}
+    with pytest.raises(SystemExit, match="no candidate 'storm'"):
+        plan.plan(suite.parse(["--candidates", "storm"]))
+
+
+def test_results_are_kept_line_by_line(tmp_path):
+    kept = store.Store(tmp_path / "results")
+    run = plan.Run("5", "100 touchpoints", 1, {"events": 7})
+    key = store.key_of("c0ffee", run.figure, run.variant, run.number, run.parameters)
+    kept.add(key, "c0ffee", run, {"wall": 1.5}, 2)
+    with open(kept.path, "a") as file:
+        file.write('{"key": "cut o')
+    again = store.Store(tmp_path / "results")
+    assert again.by_key[key]["result"] == {"wall": 1.5}
+    assert again.expected("5", "100 touchpoints", 9) == 2
+    # Another commit, or other sizes, is another run.
+    others = [store.key_of(commit, run.figure, run.variant, 1, {"events": events}) for commit, events in (("beef", 7), ("c0ffee", 8))]
+    assert len({key, *others}) == 3
+
+
+def test_help_and_an_empty_report(tmp_path):
+    done = run_sh("--help")
+    assert (done.returncode, "--figures" in done.stdout) == (0, True)
+    done = run_sh("--report", "--results", str(tmp_path))
+    assert done.returncode == 1
+    assert "nothing of" in done.stderr
+
+
+def test_a_report_of_what_is_there(tmp_path):
+    arguments = suite.parse(["--quick", "--figures", "10"])
+    (run,) = plan.plan(arguments)
+    commit = store.commit()
+    key = store.key_of(commit, run.figure, run.variant, run.number, run.parameters)
+    line = {**RECORDS[-1], "key": key, "commit": commit, "parameters": run.parameters}
+    (tmp_path / "runs.jsonl").write_text(json.dumps(line) + "\n")
+    done = run_sh("--report", "--quick", "--figures", "10", "--results", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "| 10 | events per Redis command, at 750000 events/s | 500 | ≥ 100 | yes |" in done.stdout
