@@ -30,7 +30,7 @@ static void print_usage(FILE *out, const char *usage)
     for (const char *at = usage; *at != '\0';) {
         size_t bytes = strcspn(at, " []|=…");
         if (bytes == 0) {
-            bytes = *at > 0 ? 1 : strlen("…");
+            bytes = (unsigned char)*at < 0x80 ? 1 : strlen("…");
             print_roff(out, at, bytes);
         } else {
             fputs(isupper((unsigned char)at[0]) ? "\\fI" : "\\fB", out);

@@ -94,9 +94,10 @@ static bool try_hand_over(struct dl_ingest *ingest)
     return true;
 }
 
-/* Waits for dead letters or for the loop, whichever is in the way. */
+/* Waits for dead letters or for the loop, whichever is in the way; that it waits is seen by its figures. */
 static void wait_a_little(struct dl_ingest *ingest)
 {
+    dl_ingest_tell_figures(ingest, dl_monotonic_ms());
     if (ingest->deadletter != NULL && dl_deadletter_outstanding(ingest->deadletter) > 0)
         dl_deadletter_poll(ingest->deadletter, DL_INGEST_WAIT_MS);
     else
@@ -151,7 +152,7 @@ static bool dead_letter(struct dl_ingest *ingest, struct dl_kafka_record *record
     while (dl_deadletter_send(ingest->deadletter, record, dl_reject_word(reason), detail) == DL_FULL) {
         if (dl_ingest_deaf(ingest))
             return false;
-        dl_deadletter_poll(ingest->deadletter, DL_INGEST_WAIT_MS);
+        wait_a_little(ingest);
     }
     return true;
 }

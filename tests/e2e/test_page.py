@@ -196,6 +196,18 @@ def test_tiles_table_detail_and_map(broker, redis_server, topic, tmp_path):
         times = dict(browser.run("return [...document.querySelectorAll('#times > div')].map((pair) => [...pair.children].map((each) => each.textContent))"))
         assert times["Service level"] == shown(one["service_level"]) + " %"
         assert {"Wait, median", "Wait, 95th percentile"} < set(times) and re.fullmatch(r"\d+m \d\ds|[\d.]+ m?s", times["Wait, median"])
+
+        # A segment without data, and back: all of it is there again.
+        browser.run("location.hash += '&segment=tier%3Dnone'")
+        browser.wait("document.getElementById('detail-where').textContent.endsWith('no data') && document.getElementById('times').textContent === ''")
+        browser.run("history.back()")
+        browser.wait("document.querySelector('#detail-score [data-measure=nps] .value')?.textContent === arguments[0]", shown(one["nps"]))
+        browser.wait("Chart.getChart('trend').data.datasets[0].data.length === 60 && document.querySelectorAll('#times dd').length > 4")
+        chosen = browser.run("return location.hash")
+        browser.run("document.querySelector('.skip').focus()")
+        browser.keys(Keys.ENTER)
+        browser.wait("document.activeElement.id === 'touchpoints'")
+        assert browser.run("return location.hash") == chosen
         browser.keys(Keys.ESCAPE)
         assert browser.run("return document.getElementById('detail').hidden && document.activeElement.dataset.subject") == second
         browser.click(".tile .stage")
@@ -224,7 +236,7 @@ def test_tiles_table_detail_and_map(broker, redis_server, topic, tmp_path):
         browser.open("about:blank")
         browser.open(address)
         browser.wait("document.getElementById('detail-where').textContent.startsWith('Stage · of shop')")
-        assert_quiet(browser)
+        assert_quiet(browser, r"tier%3Dnone.*404")
 
 
 WIDTHS = [(1440, {}), (1024, {}), (768, {}), (390, {"phone": True}), (320, {"phone": True})]
@@ -283,6 +295,20 @@ def test_the_page_brings_the_token(broker, redis_server, topic, tmp_path):
         browser.wait(f"{cell('touchpoint:desk', 'n')} === '45'", what="what the stream told")
         assert "secret" not in browser.run("return location.href + document.cookie + JSON.stringify(localStorage)")
         assert_quiet(browser, "401")
+
+
+def test_without_a_stream_it_asks(broker, redis_server, topic, tmp_path):
+    """http.streams are all taken: what is polled has to do, and the page says so."""
+    broker.produce(topic, spread([survey("desk", nps=n % 11) for n in range(44)]))
+    config = config_for(broker, redis_server, topic, http={"listen": "127.0.0.1:0", "streams": 0})
+    with Daemon(config, tmp_path) as daemon, Browser() as browser:
+        wait_ready(daemon)
+        browser.open(page_of(daemon))
+        polling = "document.getElementById('state').textContent === 'Every 5 s'"
+        browser.wait(f"{polling} && {cell('touchpoint:desk', 'n')} === '44'")
+        broker.produce(topic, [survey("desk", nps=1)])
+        browser.wait(f"{polling} && {cell('touchpoint:desk', 'n')} === '45'")
+        assert_quiet(browser, "503")
 
 
 def test_what_is_old_says_so(broker, redis_server, topic, tmp_path):

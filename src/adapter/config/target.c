@@ -112,7 +112,7 @@ static void print_targets(const struct dl_option *option, const void *value, int
         if (counts_ms(target->field)) {
             dl_duration_format(text, sizeof text, (int64_t)target->value);
         } else {
-            size_t bytes = (size_t)snprintf(text, sizeof text, "%.15f", target->value); /* no exponent */
+            size_t bytes = (size_t)snprintf(text, sizeof text, "%.9f", target->value); /* no exponent */
             while (text[bytes - 1] == '0')
                 text[--bytes] = '\0';
             if (text[bytes - 1] == '.')

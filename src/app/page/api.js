@@ -5,23 +5,24 @@ const SILENCE_MS = 25000; // the stream has a comment every 10 s
 const PAGES_MAX = 5; // of a thousand subjects each
 
 export class Refused extends Error {
-  constructor(status, sentence) {
+  constructor(status, sentence, token) {
     super(sentence);
     this.status = status;
+    this.token = token; // that the question had
   }
 }
 
 export const setToken = (token) => sessionStorage.setItem(TOKEN, token);
 export const forgetToken = () => sessionStorage.removeItem(TOKEN);
-export const hasToken = () => sessionStorage.getItem(TOKEN) !== null;
+export const presentToken = () => sessionStorage.getItem(TOKEN); // null: none
 
 async function get(path, signal) {
-  const token = sessionStorage.getItem(TOKEN);
+  const token = presentToken();
   const headers = token === null ? {} : { Authorization: `Bearer ${token}` };
   const response = await fetch(path, { headers, signal, cache: "no-store" });
   if (response.ok || path === "/readyz") return response;
   const sentence = await response.json().then((body) => body.error, () => response.statusText);
-  throw new Refused(response.status, sentence);
+  throw new Refused(response.status, sentence, token);
 }
 
 /** JSON of a path; query: an object, undefined values left out. Throws Refused, or TypeError when nobody answers. */

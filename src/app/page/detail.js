@@ -2,7 +2,7 @@
 
 import { $, el, setAttribute, setHidden, setText } from "./dom.js";
 import { answersBehind, count, field, format, interval, label, scaleOf, targetOf, unitSign, verdict } from "./fields.js";
-import { parse } from "./names.js";
+import { decode, parse } from "./names.js";
 import { choice } from "./choice.js";
 import { drawTrack, makeTrack } from "./track.js";
 import { axis, colour, makeChart, plain } from "./charts.js";
@@ -153,9 +153,12 @@ export function drawAnswers(answers, meta) {
 export function drawDetail(subject, scores) {
   const { kind, name, journey } = parse(subject);
   setText($("detail-title"), name);
-  setText($("detail-where"), [KINDS[kind], journey === undefined ? "" : `of ${journey}`, choice.segment, `last ${choice.window}`].filter(Boolean).join(" · "));
+  setText($("detail-where"), [KINDS[kind], journey === undefined ? "" : `of ${journey}`, decode(choice.segment), `last ${choice.window}`].filter(Boolean).join(" · "));
   if (scores === null) {
-    for (const id of ["detail-score", "times", "every"]) $(id).replaceChildren();
+    for (const id of ["detail-score", "times", "every"]) {
+      $(id).replaceChildren();
+      delete $(id).dataset.names;
+    }
     lines = new Map();
     setText($("detail-where"), `${$("detail-where").textContent} · no data`);
     return;

@@ -42,13 +42,19 @@ export function setOrder(parent, elements) {
 
 let waiting = new Set();
 
-/** Calls each of the functions once before the next picture is drawn, however often it was asked for. */
+/** Calls each of the functions once before the next picture is drawn, however often it was asked for; one that fails keeps none back. */
 export function beforePaint(draw) {
   if (waiting.size === 0) {
     requestAnimationFrame(() => {
       const now = waiting;
       waiting = new Set();
-      for (const each of now) each();
+      for (const each of now) {
+        try {
+          each();
+        } catch (fault) {
+          reportError(fault);
+        }
+      }
     });
   }
   waiting.add(draw);

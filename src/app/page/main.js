@@ -1,10 +1,10 @@
 // The page: reads what is configured, then asks for scores whenever the stream says that some have changed, one question at a time.
 
 import { $, beforePaint, el, setAttribute } from "./dom.js";
-import { ask, askScores, forgetToken, hasToken, readStream, Refused, setToken } from "./api.js";
+import { ask, askScores, forgetToken, presentToken, readStream, Refused, setToken } from "./api.js";
 import { choice, choose, onChoice, startChoice } from "./choice.js";
 import { family, field, label, measures, setMeta } from "./fields.js";
-import { withoutSegment, withSegment } from "./names.js";
+import { decode, withoutSegment, withSegment } from "./names.js";
 import { answered, drawStatus, setEventClock, setNotice, setState } from "./status.js";
 import { drawSummary, HEADLINES } from "./summary.js";
 import { drawJourneys, drawJourneyTrend, shownJourneys } from "./journeys.js";
@@ -14,6 +14,7 @@ import { drawKano } from "./kano.js";
 
 const POLL_MS = 5000; // even when nothing changes: windows are known to be alive, and what a stream missed heals
 const RETRY_MS = 2000;
+const STREAM_FULL_MS = 5000; // Retry-After of a stream that is not to be had
 const TRENDS_MS = 5000;
 const TRENDS_MAX = 12; // of journeys
 const DETAIL_MS = 1000;
@@ -23,6 +24,7 @@ let scores = {}, cut = false; // by subject without segment; there are more
 let asking = null; // AbortController of the question that is under way
 let wanted = false; // another one, when it is answered
 let began = 0, restUntil = 0, resting = null; // of a question and what is drawn of its answer
+let detail = null; // what was last read of the chosen subject
 let trendsAt = -Infinity, detailAt = -Infinity, detailWaits = null;
 
 /* ---- Asking ---- */
@@ -47,7 +49,7 @@ async function refresh() {
     scores = Object.fromEntries(Object.entries(found).map(([subject, each]) => [withoutSegment(subject, segment), each]));
     cut = more;
     answered(Object.values(found)[0]?.as_of ?? Date.now()); // they all have the same
-    if (streaming) setState("live");
+    if (streaming || streamsFull) setState(streaming ? "live" : "polling");
     beforePaint(drawAll);
   } catch (fault) {
     failed(fault);
@@ -69,8 +71,9 @@ function refreshSoon() {
 
 function failed(fault) {
   if (fault.name === "AbortError") return;
-  if (fault instanceof Refused && fault.status === 401) askForToken();
-  else if (fault instanceof Refused && fault.status === 503) setState("waiting");
+  if (fault instanceof Refused && fault.status === 401) {
+    if (fault.token === presentToken()) askForToken(); // otherwise there is another one since
+  } else if (fault instanceof Refused && fault.status === 503) setState("waiting");
   else setState("reconnecting");
 }
 
@@ -86,7 +89,8 @@ async function readTrends() {
   const { window, measure, segment } = choice;
   for (const subject of shownJourneys().slice(0, TRENDS_MAX)) {
     const trend = await ask("/api/trend", { subject: withSegment(subject, segment), window, measures: measure }).catch(() => null);
-    if (trend !== null && measure === choice.measure && window === choice.window) drawJourneyTrend(subject, trend);
+    if (measure !== choice.measure || window !== choice.window || segment !== choice.segment) return;
+    if (trend !== null) drawJourneyTrend(subject, trend);
   }
 }
 
@@ -101,23 +105,25 @@ async function readDetail() {
     const [every, trend, answers] = await Promise.all([
       ask("/api/scores", question), ask("/api/trend", { ...question, measures: measure }), ask("/api/answers", question)]);
     if (subject !== choice.subject || window !== choice.window || segment !== choice.segment || measure !== choice.measure) return;
-    beforePaint(() => {
-      drawDetail(subject, every.subjects[question.subject][window]);
-      drawTrend(trend);
-      drawAnswers(answers.answers, meta);
-    });
+    detail = { subject, scores: every.subjects[question.subject][window], trend, answers: answers.answers };
+    beforePaint(drawDetailRead);
   } catch (fault) {
     if (fault.status !== 404) failed(fault);
-    else if (subject === choice.subject) beforePaint(() => {
-      drawDetail(subject, null);
-      drawTrend(null);
-      drawAnswers({}, meta);
-    });
+    else if (subject === choice.subject) {
+      detail = { subject, scores: null, trend: null, answers: {} };
+      beforePaint(drawDetailRead);
+    }
   }
 }
 
+function drawDetailRead() {
+  drawDetail(detail.subject, detail.scores);
+  drawTrend(detail.trend);
+  drawAnswers(detail.answers, meta);
+}
+
 function detailSoon() {
-  if (choice.subject !== "" && detailWaits === null)
+  if (choice.subject !== "" && detailWaits === null && !document.hidden)
     detailWaits = setTimeout(readDetail, Math.max(0, detailAt + DETAIL_MS - performance.now()));
 }
 
@@ -134,6 +140,7 @@ function drawAll() {
 /* ---- The stream ---- */
 
 let streaming = false, streamed = false; // it is open; somebody sees to it
+let streamsFull = false; // it is not to be had: what the poll brings has to do
 
 function onEvent(name, data) {
   const changed = data.changed?.[choice.window];
@@ -147,6 +154,7 @@ async function stream() {
     try {
       await readStream(() => {
         streaming = true;
+        streamsFull = false;
         refresh(); // what changed while nobody listened
         detailSoon();
       }, onEvent);
@@ -155,11 +163,12 @@ async function stream() {
         streamed = false; // begins again with the token
         return;
       }
+      streamsFull = fault instanceof Refused && fault.status === 503;
     } finally {
       streaming = false;
     }
-    setState("reconnecting");
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    if (!streamsFull) setState("reconnecting");
+    await new Promise((resolve) => setTimeout(resolve, streamsFull ? STREAM_FULL_MS : RETRY_MS));
   }
 }
 
@@ -195,7 +204,7 @@ async function segmentValues() {
 async function fillSegments() {
   const values = await segmentValues().catch(() => []);
   if (choice.segment !== "" && !values.includes(choice.segment)) values.push(choice.segment);
-  const option = (value) => new Option(value.slice(value.indexOf("=") + 1), value);
+  const option = (value) => new Option(decode(value.slice(value.indexOf("=") + 1)), value);
   const groups = meta.segments.map((name) =>
     el("optgroup", { label: name }, ...values.filter((value) => value.startsWith(`${name}=`)).map(option)));
   $("segment").replaceChildren(new Option("all", ""), ...groups.filter((group) => group.children.length > 0));
@@ -261,6 +270,10 @@ document.addEventListener("click", ({ target }) => {
   $("detail-title").focus({ preventScroll: true });
   $("detail").scrollIntoView({ block: "nearest" });
 });
+document.querySelector(".skip").addEventListener("click", (event) => { // the address holds the choice, and keeps it
+  event.preventDefault();
+  $("touchpoints").focus();
+});
 $("detail-close").addEventListener("click", closeDetail);
 $("filter").addEventListener("input", filterRows);
 $("choices").addEventListener("submit", (event) => event.preventDefault());
@@ -283,13 +296,15 @@ document.addEventListener("keydown", (event) => {
   }
 });
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && wanted) refresh();
+  if (document.hidden) return;
+  if (wanted) refresh();
+  readDetail();
 });
 
 /* ---- The token, and the start ---- */
 
 function askForToken() {
-  const wrong = hasToken();
+  const wrong = presentToken() !== null;
   setState("token");
   if ($("ask-token").open) return;
   if (wrong) $("ask-why").textContent = "That token is not the one of http.token_file.";

@@ -3,7 +3,7 @@
 import { $, setAttribute, setHidden, setText } from "./dom.js";
 
 const OLD_MS = 15000; // it asks every 5 s even when nothing changes
-const SAYS = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", waiting: "No scores yet", token: "Token needed" };
+const SAYS = { connecting: "Connecting", live: "Live", polling: "Every 5 s", reconnecting: "Reconnecting", waiting: "No scores yet", token: "Token needed" };
 
 let state = "connecting";
 let answeredAt = null; // performance.now()
@@ -34,7 +34,8 @@ export function answered(as_of) {
 export function drawStatus() {
   const age = answeredAt === null ? null : performance.now() - answeredAt;
   const old = age !== null && age > OLD_MS;
-  setAttribute($("connection"), "data-state", state === "live" && old ? "old" : state);
-  setText($("state"), state === "live" && old ? "No answer" : SAYS[state]);
+  const silent = old && (state === "live" || state === "polling");
+  setAttribute($("connection"), "data-state", silent ? "old" : state);
+  setText($("state"), silent ? "No answer" : SAYS[state]);
   setText($("age"), age === null ? "no data yet" : `${age < 60000 ? `${Math.floor(age / 1000)} s` : `${Math.floor(age / 60000)} min`} old`);
 }
