@@ -22,13 +22,17 @@ static bool probe_kafka(const struct dl_config *config, struct dl_note_sink *not
     const struct dl_kafka_options options = dl_settings_kafka(config, notes);
     size_t count = config->kafka.topics.count;
     bool dead_letters = config->kafka.dead_letter_topic[0] != '\0';
-    struct dl_kafka_topic_state *states = calloc(count + 1, sizeof *states);
+    struct dl_kafka_topic_state *states = calloc(count + 3, sizeof *states);
     if (states == NULL)
         return false;
     for (size_t i = 0; i < count; i++)
         states[i].topic = config->kafka.topics.item[i];
     states[count].topic = config->kafka.dead_letter_topic;
     count += dead_letters;
+    if (config->durability == DL_DURABILITY_KAFKA) {
+        states[count++].topic = config->kafka.tallies_topic;
+        states[count++].topic = config->kafka.state_topic;
+    }
     char error[256] = "";
     bool good = dl_kafka_probe(&options, states, count, PROBE_MS, error, sizeof error) == DL_OK;
     if (!good)

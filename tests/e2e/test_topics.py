@@ -1,7 +1,10 @@
 """delightd topics: the topics that a configuration needs, made or checked."""
 
+import pytest
 import yaml
-from harness import config_for, free_port, merge, run_delightd
+from feedback import survey
+from harness import Daemon, config_for, free_port, merge, run_delightd
+from kafka_mode import KafkaMode
 
 WEEK_MS, DAY_MS = 7 * 86400000, 86400000
 
@@ -109,3 +112,23 @@ def test_nobody_there_and_wrong_words(broker, new_topic, tmp_path):
         names.run(*words, expect=64)
     names.write(durability="both")
     names.run("--check", expect=78)
+
+
+@pytest.mark.release_only
+def test_a_topic_made_after_the_start_is_read_soon(broker, redis_server, new_topic, tmp_path):
+    """By default: librdkafka's own is to look for topics every five minutes. And check names every topic that is needed."""
+    mode = KafkaMode(broker, redis_server, new_topic, partitions=2, windows=["24h"])
+    later = new_topic(create=False, name="later")
+    config = mode.config()
+    del config["kafka"]["properties"]["topic.metadata.refresh.interval.ms"]
+    config["kafka"]["topics"] = [mode.source, later]
+    with Daemon(config, tmp_path) as daemon:
+        broker.produce(mode.source, [survey("desk")])
+        count = lambda: int(redis_server.client().hget("cx:{all}:24h", "events") or 0)  # noqa: E731
+        daemon.wait_until(lambda: count() == 1, 60, "the event of the topic that is there")
+        checked = run_delightd("check", "-c", daemon.config_path, "--connect")
+        assert checked.returncode == 1 and f"topic {later}: does not exist" in checked.stdout
+        assert f"topic {mode.tallies}: 1 partitions" in checked.stdout and f"topic {mode.state}: 1 partitions" in checked.stdout
+        broker.create_topic(later, 2)
+        broker.produce(later, [survey("desk"), survey("desk")])
+        daemon.wait_until(lambda: count() == 3, 60, "those of the one made now")

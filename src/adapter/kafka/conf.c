@@ -52,6 +52,8 @@ static const struct setting consumer_defaults[] = {
     /* Also the most that a zstd batch may grow to; one that is larger would hold its partition up for ever. */
     {"receive.message.max.bytes", "1000001000"},
     {"fetch.wait.max.ms", "200"},
+    /* Kafka mode: how soon a topic that was missing, or new partitions, are given to the group; not after five minutes. */
+    {"topic.metadata.refresh.interval.ms", "10000"},
 };
 
 /* How much is read ahead. Up to 2.1 librdkafka looks at a full queue again only
