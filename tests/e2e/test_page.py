@@ -285,6 +285,8 @@ def test_the_page_brings_the_token(broker, redis_server, topic, tmp_path):
         assert browser.text("#state") == "Token needed"
         browser.keys(Keys.ESCAPE)
         assert browser.run("return document.getElementById('ask-token').open")
+        browser.keys("a \u201dtoken\u201d of sixteen", Keys.ENTER)
+        browser.wait("document.getElementById('ask-why').textContent.includes('ASCII') && document.getElementById('ask-token').open")
         browser.keys("not-the-right-one", Keys.ENTER)
         browser.wait("document.getElementById('ask-why').textContent.includes('not the one') && document.getElementById('ask-token').open")
         browser.keys("secret-of-sixteen", Keys.ENTER)

@@ -17,7 +17,8 @@
 #include "view.h"
 
 const char dl_fence_script[] =
-    "local owner = redis.call('GET', KEYS[1])\n"
+    "local owner = redis.pcall('GET', KEYS[1])\n"
+    "if type(owner) == 'table' then return redis.error_reply(owner.err .. ' (GET ' .. KEYS[1] .. ')') end\n"
     "if owner and (tonumber(owner) or 0) > tonumber(ARGV[1]) then return {'fenced', owner} end\n"
     "if owner ~= ARGV[1] and ARGV[2] == '1' then return {'forgotten'} end\n"
     "redis.call('SET', KEYS[1], ARGV[1], 'PX', 60000)\n"

@@ -208,6 +208,7 @@ static void on_up(void *context)
     struct dl_view *view = context;
     view->republish = true;
     view->hold_until_ms = 0;
+    view->retry_ms = DL_VIEW_RETRY_MS_MIN; /* what another Redis refused says nothing of this one */
     dl_view_pump(view);
 }
 

@@ -249,6 +249,7 @@ function missing(given) {
   const fresh = {};
   if (!meta.windows.includes(given.window)) fresh.window = meta.windows.includes("1h") ? "1h" : meta.windows[0];
   if (!field(given.measure)?.measure) fresh.measure = "nps";
+  if (!meta.segments.some((name) => given.segment.startsWith(`${name}=`))) fresh.segment = "";
   return fresh;
 }
 
@@ -314,8 +315,13 @@ function askForToken() {
 
 $("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  setToken($("token").value.trim());
+  const token = $("token").value.trim();
   $("token").value = "";
+  if (!/^[\x21-\x7e]+$/.test(token)) { // no header can hold it
+    $("ask-why").textContent = "That is not a token: it has letters, digits and signs of ASCII only.";
+    return;
+  }
+  setToken(token);
   $("ask-token").close();
   start();
 });

@@ -362,6 +362,15 @@ START_TEST(test_wrong_type)
     loop_for(&f.loop, 500);
     publish_all();
     check_everything();
+    freeReplyObject(ask("DEL cx:owner"));
+    freeReplyObject(ask("HSET cx:owner x y"));
+    votes(3, 7);
+    WAIT_SAID("(GET cx:owner)");
+    freeReplyObject(ask("DEL cx:owner"));
+    publish_all();
+    loop_for(&f.loop, 500);
+    publish_all();
+    check_everything();
 }
 END_TEST
 
