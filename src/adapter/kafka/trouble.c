@@ -117,6 +117,11 @@ static void on_error(rd_kafka_t *client, int code, const char *reason, void *opa
         trouble->down = true; /* it may be for a moment: the next request will tell */
         break;
     default:
+        /* Now and then librdkafka reports a failed handshake as a lost connection, in OpenSSL's words. */
+        if (strstr(reason, ":SSL routines:") != NULL) {
+            begin(trouble, DL_KAFKA_TLS, reason);
+            break;
+        }
         copy_text(trouble->reason, sizeof trouble->reason, reason);
         dl_note(trouble->notes, DL_NOTE_DEBUG, "librdkafka reports an error", DL_TEXT("client", trouble->client),
                 DL_TEXT("code", rd_kafka_err2name((rd_kafka_resp_err_t)code)), DL_TEXT("reason", reason));
