@@ -20,7 +20,6 @@
 
 enum {
     RING_SLOTS = 4, /* few: pressure merges batches in ingest, and merged batches are cheaper to apply */
-    BATCHES_PER_WAKE = 8, /* timers and Redis get their turn in between */
     TICK_MS = 1000,
     DRAIN_MS = 10,
 };
@@ -235,17 +234,16 @@ static void on_batches(uv_async_t *async)
         return;
     /* Before the ring is read: an ingest that has ended pushes nothing after it. */
     bool ended = dl_ingest_ended(daemon->ingest);
-    struct dl_batch *batch = NULL;
-    for (int i = 0; i < BATCHES_PER_WAKE && (batch = next_batch(daemon)) != NULL; i++) {
-        apply(daemon, batch);
-        dl_batch_destroy(batch);
-    }
+    struct dl_batch *batch = next_batch(daemon);
     if (daemon->held != NULL)
         return; /* dl_daemon_on_publish goes on with it */
-    if (batch != NULL)
-        uv_async_send(&daemon->batches); /* there may be more */
-    else if (ended)
+    if (batch != NULL) {
+        apply(daemon, batch);
+        uv_async_send(&daemon->batches); /* there may be more; timers, Redis and HTTP get their turn in between */
+        dl_batch_destroy(batch);
+    } else if (ended) {
         end_ingest(daemon);
+    }
 }
 
 /* Ingest or commit thread. */

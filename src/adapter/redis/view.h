@@ -20,7 +20,7 @@
 enum {
     DL_CHUNK_COMMANDS_MAX = 200,
     DL_CHUNK_BYTES_MAX = 64 * 1024,
-    DL_CHUNKS_MAX = 32,           /* under way */
+    DL_CHUNKS_MAX = 8,            /* under way; all of them may be made in one turn of the loop */
     DL_ASIDE_CHUNKS_MAX = 4,      /* for trends and the sweep: the next scores wait behind no more */
     DL_ASIDE_EVERY = 32,          /* scores; then, while they do not come to an end, a little of the others */
     DL_ASIDE_TRENDS = 2, DL_ASIDE_SWEEPS = 4,
