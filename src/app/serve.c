@@ -9,6 +9,7 @@
 enum {
     BODY_BYTES = 64 * 1024 * 1024, /* as http.connections tells */
     STREAM_BYTES = 256 * 1024,
+    TURN_MS = 5,
     REQUEST_MS = 30000,
     STREAM_MS = 10000,
     KEEP_ALIVE_MS = 10000,
@@ -150,6 +151,7 @@ enum dl_status dl_serve_start(struct daemon *daemon)
         .streams_max = (size_t)config->http.streams,
         .body_bytes_max = BODY_BYTES,
         .stream_bytes = STREAM_BYTES,
+        .turn_ms_max = TURN_MS,
         .request_ms_max = REQUEST_MS,
         .stream_ms_max = STREAM_MS,
         .keep_alive_ms = KEEP_ALIVE_MS,

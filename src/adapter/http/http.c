@@ -24,42 +24,6 @@ const char *dl_http_library_version(void)
     return text;
 }
 
-/* ---- The loop ---- */
-
-static void on_turn(uv_timer_t *timer);
-
-void dl_http_turn_soon(struct dl_http *http)
-{
-    uv_timer_start(&http->turn, on_turn, 0, 0);
-}
-
-/* Reads, writes, answers; and says when it wants to be called again though nothing comes. */
-static void turn(struct dl_http *http)
-{
-    unsigned long long wait_ms;
-    if (http->daemon == NULL)
-        return;
-    int64_t before = http->counts.connections;
-    (void)MHD_run(http->daemon);
-    if (http->counts.connections < before)
-        dl_http_turn_soon(http); /* at the limit: it accepts again from its next turn on */
-    else if (MHD_get_timeout(http->daemon, &wait_ms) == MHD_YES)
-        uv_timer_start(&http->turn, on_turn, wait_ms, 0); /* 0: after the others have had their turn */
-    else
-        uv_timer_stop(&http->turn);
-}
-
-static void on_turn(uv_timer_t *timer)
-{
-    turn(timer->data);
-}
-
-static void on_readable(uv_poll_t *poll, int status, int events)
-{
-    (void)status, (void)events;
-    turn(poll->data);
-}
-
 /* ---- Connections ---- */
 
 static void on_connection(void *context, struct MHD_Connection *handle, void **socket_context,
@@ -197,7 +161,7 @@ static void listen_now(struct dl_http *http)
     http->poll.data = http;
     http->polled = true;
     http->handles++;
-    uv_poll_start(&http->poll, UV_READABLE, on_readable);
+    uv_poll_start(&http->poll, UV_READABLE, dl_http_on_readable);
     dl_note(http->options.notes, DL_NOTE_NOTICE, "serving HTTP", DL_TEXT("address", http->options.listen),
             DL_NUMBER("port", dl_http_port(http)), DL_TEXT("token", http->token == NULL ? "none" : "required"));
 }
@@ -286,10 +250,11 @@ enum dl_status dl_http_open(struct dl_http **result, uv_loop_t *loop, const stru
         return status;
     }
     http->loop = loop;
-    uv_timer_init(loop, &http->turn);
+    uv_idle_init(loop, &http->soon);
+    uv_timer_init(loop, &http->later);
     uv_timer_init(loop, &http->tick);
-    http->turn.data = http->tick.data = http;
-    http->handles = 2;
+    http->soon.data = http->later.data = http->tick.data = http;
+    http->handles = 3;
     http->keep_alive_ms = dl_http_now(http);
     uv_timer_start(&http->tick, on_tick, DL_HTTP_TICK_MS, DL_HTTP_TICK_MS);
     listen_now(http);
@@ -313,6 +278,7 @@ static void stop_daemon(struct dl_http *http)
     if (http->daemon == NULL)
         return;
     dl_http_stream_end_all(http);
+    dl_http_wait_end_all(http);
     dl_http_forget_all(http);
     MHD_stop_daemon(http->daemon);
     http->daemon = NULL;
@@ -328,7 +294,8 @@ void dl_http_close(struct dl_http *http, void (*on_closed)(void *context), void 
     http->closed_context = context;
     if (http->polled)
         uv_close((uv_handle_t *)&http->poll, on_handle_closed); /* before its descriptor is */
-    uv_close((uv_handle_t *)&http->turn, on_handle_closed);
+    uv_close((uv_handle_t *)&http->soon, on_handle_closed);
+    uv_close((uv_handle_t *)&http->later, on_handle_closed);
     uv_close((uv_handle_t *)&http->tick, on_handle_closed);
     stop_daemon(http);
 }

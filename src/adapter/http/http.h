@@ -4,7 +4,7 @@
  *
  *   listening socket ─► libmicrohttpd ─► Host, token, method, path ─► route
  *                          ▲ epoll descriptor, time-out                 │
- *                       uv_poll, uv_timer                 answer ◄──────┘ */
+ *                  uv_poll, uv_timer, uv_idle             answer ◄──────┘ */
 #pragma once
 
 #include <delight/note.h>
@@ -64,6 +64,7 @@ struct dl_http_options {
     size_t streams_max;         /* of them; more are answered 503 */
     size_t body_bytes_max;      /* of routes' answers at a time, and one answer more; then 503, but for open routes */
     size_t stream_bytes;        /* a stream that is further behind is dropped. A power of two */
+    int64_t turn_ms_max;        /* after so long in a turn of the loop, but one answer at least, whoever asks waits for a later one */
     int64_t request_ms_max;     /* a request with its answer, or the silence before it, takes longer: the connection is closed */
     int64_t stream_ms_max;      /* a stream that takes nothing for so long is dropped */
     int64_t keep_alive_ms;      /* how often a stream gets a comment when there is nothing to say */
@@ -73,6 +74,7 @@ struct dl_http_options {
 struct dl_http_counts {
     int64_t requests;         /* answered, whatever the status */
     int64_t kept;             /* of them: answers that stood already */
+    int64_t waited;           /* requests that did not get their answer in the turn in which they came */
     int64_t refused;          /* of them: 400, 401, 405, 421 */
     int64_t connections, streams; /* open now */
     int64_t body_bytes;       /* of routes' answers that are on their way or kept, now */
