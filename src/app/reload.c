@@ -64,6 +64,8 @@ void dl_daemon_on_hang_up(uv_signal_t *signal, int number)
     if (status == DL_OK)
         status = dl_config_require_service(fresh, &errors);
     note_config_errors(daemon, &errors);
+    if (status == DL_OK && daemon->serve.http != NULL)
+        status = dl_http_renew_token(daemon->serve.http);
     if (status == DL_OK)
         take_over(daemon, fresh);
     else

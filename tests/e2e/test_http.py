@@ -490,9 +490,33 @@ def test_check_and_reload_know_the_section(broker, redis_server, topic, tmp_path
         assert bad.returncode == 78 and "http.listen: expected an IP address with a port" in bad.stderr
     assert run_delightd("check", "-c", daemon.config_path, "--set", "http.token_file=/nowhere").returncode == 78
     (tmp_path / "short").write_text("short")
+    bad = run_delightd("check", "-c", daemon.config_path, "--set", f"http.token_file={tmp_path / 'short'}")
+    assert bad.returncode == 78 and "http.token_file: the file cannot be used: expected a token of 16" in bad.stderr
     refused = run_delightd("run", "-c", daemon.config_path, "--set", f"http.token_file={tmp_path / 'short'}")
     assert refused.returncode == 78 and "http.token_file cannot be used" in refused.stderr
     with daemon:
         daemon.wait_log("serving HTTP")
         mark = daemon.reload(config | {"http": config["http"] | {"streams": 5}})
         daemon.wait_log(r"restart.*option=http\.streams", since=mark)
+
+
+@pytest.mark.release_only
+def test_a_reload_takes_another_token(broker, redis_server, topic, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("secret-of-sixteen\n")
+    config = config_for(broker, redis_server, topic, http={"listen": "127.0.0.1:0", "token_file": str(token)})
+
+    def statuses(daemon):
+        return [ask(daemon, "/api/meta", headers={"Authorization": f"Bearer {each}"}).status for each in ("secret-of-sixteen", "another-of-sixteen")]
+
+    with Daemon(config, tmp_path) as daemon:
+        daemon.wait_log("serving HTTP")
+        token.write_text("")
+        mark = daemon.reload(config)
+        daemon.wait_log("http.token_file cannot be used", since=mark)
+        daemon.wait_log("reload refused", since=mark)
+        assert statuses(daemon) == [200, 401]
+        token.write_text("another-of-sixteen")
+        mark = daemon.reload(config)
+        daemon.wait_log("another token from now on", since=mark)
+        assert statuses(daemon) == [401, 200]

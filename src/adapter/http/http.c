@@ -187,9 +187,8 @@ static void destroy(struct dl_http *http)
         free((char *)(uintptr_t)http->options.hosts[i]);
     free((void *)(uintptr_t)http->options.hosts);
     free((char *)(uintptr_t)http->options.listen);
-    if (http->token != NULL)
-        explicit_bzero(http->token, strlen(http->token));
-    free(http->token);
+    free((char *)(uintptr_t)http->options.token_file);
+    dl_http_free_token(http->token);
     free(http->not_found);
     free(http->ring);
     free(http);
@@ -218,11 +217,11 @@ static bool copy_options(struct dl_http *http, const struct dl_http_options *opt
     char **hosts = calloc(options->host_count + 1, sizeof *hosts);
     http->options = *options;
     http->options.hosts = (const char *const *)hosts;
-    http->options.token_file = NULL;
+    http->options.token_file = options->token_file == NULL ? NULL : strdup(options->token_file);
     http->options.listen = strdup(options->listen);
     http->ring = malloc(options->stream_bytes);
     http->not_found = list_routes(options->routes);
-    bool good = hosts != NULL && http->options.listen != NULL && http->ring != NULL && http->not_found != NULL;
+    bool good = (options->token_file == NULL || http->options.token_file != NULL) && hosts != NULL && http->options.listen != NULL && http->ring != NULL && http->not_found != NULL;
     for (size_t i = 0; good && i < options->host_count; i++) {
         hosts[i] = strdup(options->hosts[i]);
         good = hosts[i] != NULL;
@@ -298,6 +297,23 @@ void dl_http_close(struct dl_http *http, void (*on_closed)(void *context), void 
     uv_close((uv_handle_t *)&http->later, on_handle_closed);
     uv_close((uv_handle_t *)&http->tick, on_handle_closed);
     stop_daemon(http);
+}
+
+enum dl_status dl_http_renew_token(struct dl_http *http)
+{
+    char *token;
+    if (http->token == NULL)
+        return DL_OK;
+    enum dl_status status = dl_http_read_token(http->options.token_file, &token, http->options.notes);
+    if (status != DL_OK)
+        return status;
+    if (strcmp(token, http->token) != 0) {
+        dl_note(http->options.notes, DL_NOTE_NOTICE, "http.token_file: another token from now on");
+        dl_http_stream_close_all(http); /* they were opened with the one before */
+    }
+    dl_http_free_token(http->token);
+    http->token = token;
+    return DL_OK;
 }
 
 void dl_http_counts(const struct dl_http *http, struct dl_http_counts *counts)

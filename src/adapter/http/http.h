@@ -57,7 +57,7 @@ struct dl_http_options {
     const char *listen;
     const char *const *hosts;   /* further names that a Host header may have, without port */
     size_t host_count;
-    const char *token_file;     /* NULL: no token is asked for. Read by dl_http_open */
+    const char *token_file;     /* NULL: no token is asked for. Read by dl_http_open and dl_http_renew_token */
     const struct dl_http_route *routes;
     void *context;              /* of every route's answer */
     size_t connections_max;     /* more are not accepted until one has gone */
@@ -85,6 +85,8 @@ struct dl_http_counts {
 
 /* NULL: good. Otherwise what was expected. */
 const char *dl_http_listen_check(const char *listen);
+/* NULL: the file holds a token. Otherwise what is wrong; static. */
+const char *dl_http_token_check(const char *path);
 const char *dl_http_library_version(void); /* "libmicrohttpd 0.9.75" */
 
 /* An address that cannot be listened on now is noted, and tried again every few
@@ -94,6 +96,9 @@ const char *dl_http_library_version(void); /* "libmicrohttpd 0.9.75" */
 DL_MUST_USE enum dl_status dl_http_open(struct dl_http **http, uv_loop_t *loop, const struct dl_http_options *options);
 /* Drops every connection; on_closed when libuv has let go, then it is freed. */
 void dl_http_close(struct dl_http *http, void (*on_closed)(void *context), void *context);
+/* Reads token_file again. Another token is asked for from now on, and open streams
+ * are closed. DL_INVALID: noted; the token before stays. */
+DL_MUST_USE enum dl_status dl_http_renew_token(struct dl_http *http);
 /* The port that is listened on; 0: none now, or a unix socket. */
 int dl_http_port(const struct dl_http *http);
 void dl_http_counts(const struct dl_http *http, struct dl_http_counts *counts);

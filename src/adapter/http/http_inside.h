@@ -100,8 +100,10 @@ struct dl_http {
 const char *dl_http_address_parse(const char *text, struct dl_http_address *address);
 /* A descriptor that listens, or -1 and errno. A socket file that nobody serves any more is replaced. */
 int dl_http_listen(const struct dl_http_address *address);
-/* DL_INVALID: noted. */
+/* DL_INVALID: noted, and *token is left as it is. */
 DL_MUST_USE enum dl_status dl_http_read_token(const char *path, char **token, struct dl_note_sink *notes);
+/* NULL: nothing to do. */
+void dl_http_free_token(char *token);
 
 /* ---- http.c ---- */
 
@@ -145,3 +147,5 @@ struct MHD_Response *dl_http_stream_open(struct dl_http *http, struct dl_http_co
 void dl_http_stream_tick(struct dl_http *http);
 /* As dl_http_wait_end_all. */
 void dl_http_stream_end_all(struct dl_http *http);
+/* Whoever has one must come again. */
+void dl_http_stream_close_all(struct dl_http *http);
