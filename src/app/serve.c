@@ -104,16 +104,26 @@ static void answer_ready(void *context, const struct dl_http_request *request, s
 
 /* ---- Life ---- */
 
+#define PAGE_PARAMETERS "kind", "segment", "window", "limit", "after"
+#define PARAMETERS(...) (const char *const[]){__VA_ARGS__, NULL}
+
+static const char *const no_parameters[] = {NULL};
+
 static const struct dl_http_route paths[] = {
     {.path = "/metrics", .answer = dl_serve_metrics, .keep = DL_HTTP_KEEP_A_SECOND},
     {.path = "/livez", .open = true, .answer = answer_live},
     {.path = "/readyz", .open = true, .answer = answer_ready},
-    {.path = "/api/subjects", .answer = dl_serve_subjects, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
-    {.path = "/api/scores", .answer = dl_serve_scores, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
-    {.path = "/api/trend", .answer = dl_serve_trend, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
-    {.path = "/api/answers", .answer = dl_serve_answers, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
-    {.path = "/api/meta", .answer = dl_serve_meta, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
-    {.path = "/api/stream", .stream = true},
+    {.path = "/api/subjects", .answer = dl_serve_subjects, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN,
+     .parameters = PARAMETERS(PAGE_PARAMETERS)},
+    {.path = "/api/scores", .answer = dl_serve_scores, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN,
+     .parameters = PARAMETERS("subject", "fields", PAGE_PARAMETERS)},
+    {.path = "/api/trend", .answer = dl_serve_trend, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN,
+     .parameters = PARAMETERS("subject", "window", "measures")},
+    {.path = "/api/answers", .answer = dl_serve_answers, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN,
+     .parameters = PARAMETERS("subject", "window")},
+    {.path = "/api/meta", .answer = dl_serve_meta, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN,
+     .parameters = no_parameters},
+    {.path = "/api/stream", .stream = true, .parameters = no_parameters},
 };
 
 /* The page holds no data: it is served to whoever asks, and brings the token with what it asks for. NULL: out of memory. */

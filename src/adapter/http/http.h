@@ -41,6 +41,7 @@ enum dl_http_keep {
 /* One of: answer; bytes (static, as an asset of a page); stream. */
 struct dl_http_route {
     const char *path; /* static; NULL ends the table */
+    const char *const *parameters; /* static; names that a query may have, each once, at most 64, NULL at the end. NULL: any, unread */
     bool open;        /* served without the token, too */
     void (*answer)(void *context, const struct dl_http_request *request, struct dl_http_answer *answer);
     enum dl_http_keep keep;   /* of answer; only what is answered with 200 is kept */

@@ -106,7 +106,8 @@ static const struct dl_http_route routes[] = {
     {.path = "/second", .answer = answer_made, .keep = DL_HTTP_KEEP_A_SECOND},
     {.path = "/asset.css", .content_type = "text/css", .bytes = "p{}", .byte_count = 3},
     {.path = "/tagged.css", .content_type = "text/css", .bytes = "p{}", .byte_count = 3, .etag = "\"7f\"", .open = true},
-    {.path = "/stream", .stream = true},
+    {.path = "/known", .answer = answer_echo, .parameters = (const char *const[]){"value", "x", NULL}},
+    {.path = "/stream", .stream = true, .parameters = (const char *const[]){NULL}},
     {.path = NULL},
 };
 
