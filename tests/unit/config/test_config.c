@@ -470,6 +470,47 @@ START_TEST(files)
 }
 END_TEST
 
+/* A reload waits for nobody; who starts a command with a pipe wants what is in it. */
+START_TEST(files_that_are_none)
+{
+    struct dl_config *config = NULL;
+    errors = (struct dl_config_errors){0};
+    char path[64], shown[32];
+    strcpy(path, temporary_file("", 0));
+    ck_assert_int_eq(dl_config_reload(&config, path, NULL, 0, &errors), DL_OK);
+    dl_config_destroy(config);
+    unlink(path);
+    ck_assert_int_eq(mkfifo(path, 0600), 0); /* nobody writes it */
+    const char *const paths[] = {path, "/dev/zero", "/dev/null"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        ck_assert_int_eq(dl_config_reload(&config, paths[i], NULL, 0, &errors), DL_IO);
+        ck_assert_str_eq(errors.item[i].text, "the file cannot be read: it is not a regular file");
+    }
+    ck_assert_int_eq(dl_config_reload(&config, "/tmp", NULL, 0, &errors), DL_IO);
+    ck_assert_str_eq(errors.item[3].text, "the file cannot be read: it is a directory");
+
+    char text[256];
+    snprintf(text, sizeof text, "kafka: {properties_files: {sasl.password: %s}}", path);
+    config = parse(text, DL_OK);
+    ck_assert_int_eq(dl_config_require_service(config, &errors), DL_INVALID);
+    ck_assert_ptr_nonnull(strstr(errors.item[0].text, "cannot be read: it is not a regular file"));
+    dl_config_destroy(config);
+    unlink(path);
+
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    ck_assert_int_eq(write(ends[1], "clock: event", 12), 12);
+    close(ends[1]);
+    snprintf(shown, sizeof shown, "/dev/fd/%d", ends[0]);
+    errors = (struct dl_config_errors){0};
+    ck_assert_int_eq(dl_config_reload(&config, shown, NULL, 0, &errors), DL_IO);
+    ck_assert_int_eq(dl_config_load(&config, shown, NULL, 0, &errors), DL_OK);
+    ck_assert_int_eq(config->clock, DL_CLOCK_EVENT);
+    dl_config_destroy(config);
+    close(ends[0]);
+}
+END_TEST
+
 START_TEST(service)
 {
     struct dl_config *config = parse("", DL_OK);
@@ -584,6 +625,7 @@ int main(void)
     tcase_add_test(values, empty_values);
     tcase_add_test(values, sets);
     tcase_add_test(values, files);
+    tcase_add_test(values, files_that_are_none);
     tcase_add_test(values, service);
     tcase_add_test(values, error_of_others);
     TCase *rows = tcase_create("rows");
