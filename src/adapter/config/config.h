@@ -167,8 +167,8 @@ void dl_config_errors_print(const struct dl_config_errors *errors, FILE *out);
 
 /* Reads the file (NULL: defaults only; a pipe: to its end), then each "a.b=c" of
  * sets over it, in order. On DL_OK *config is the caller's, and errors holds
- * warnings at most. DL_INVALID, DL_IO: *config is NULL and errors says why: every mistake at once,
- * not only the first. DL_MEMORY: *config is NULL. */
+ * warnings at most. DL_INVALID, DL_IO: *config is NULL and errors says why: every
+ * mistake at once, not only the first. DL_MEMORY: *config is NULL. */
 DL_MUST_USE enum dl_status dl_config_load(struct dl_config **config, const char *path, const char *const *sets,
                                           size_t set_count, struct dl_config_errors *errors);
 /* The same while the service runs: nothing is waited for, so a FIFO, a pipe or a
