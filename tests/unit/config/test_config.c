@@ -325,7 +325,7 @@ static const char printed[] =
     "redis: {url: 'unix:///a?db=3', tls: {ca_file: \"/a:b c\"}, connect_timeout: 1m, buffer_bytes: 1048577}\n"
     "clock: event\nwindows: [48h, 90m, 1m]\nsegments: [\"-a\", null-b, \"~\", \"null\", \"1.5\", a.b]\n"
     "scales: {csat_max: 10}\nservice_level: {threshold: 1ms, short_abandon: 0s}\nrank: {measures: [fcr, nps]}\ntrends: {measures: []}\n"
-    "targets: {nps: -12.5, csat: 80.1, wait_p95_ms: 90s, kano_worse: -0.3333, csat_mean: 10, complaint_rate: 1000000}\n"
+    "targets: {nps: -12.5, csat: 80.1, wait_p95_ms: 90s, kano_worse: -0.3333, csat_mean: 10, complaint_rate: 1000000, ces: -0, expectation_mean: -0.0000000001}\n"
     "catalogue:\n  unknown_touchpoint: other\n  journeys:\n"
     "    - {name: \"a: b\", stages: [{name: \"- x\", touchpoints: [\"~\", \"\\u0001\", \"#\", \" lead\", \"{\", \"*a\", \"$$\", \"|\", \"k: \"]}, {name: s}]}\n"
     "    - {name: b, stages: [{name: s, touchpoints: [t]}, {name: \"- x\"}]}\n"
@@ -346,6 +346,8 @@ START_TEST(print_loads_back)
     char *twice = text_of(print_config, again);
     ck_assert_str_eq(once, twice);
     ck_assert_ptr_nonnull(strstr(once, "csat: 80.1\n")); /* as it was written */
+    ck_assert_ptr_nonnull(strstr(once, "ces: 0\n"));
+    ck_assert_ptr_nonnull(strstr(once, "expectation_mean: 0\n"));
     free(once);
     free(twice);
     dl_config_destroy(again);
