@@ -10,7 +10,7 @@
 
 enum {
     PULSE_MS = 100,
-    RECORDS_PER_TURN = 8,  /* a record is up to half a megabyte of tallies */
+    GATHER_MAX = 1 << 15, /* tallies of several records that are counted together: a standby that takes over has many */
     LEAVE_MS = 1000,
     HANDLES = 4,
 };
@@ -83,7 +83,7 @@ void dl_scorer_end_term(struct dl_scorer *scorer)
     dl_scorer_forget_unreadable(scorer);
     if (scorer->collecting)
         dl_scorer_pause(scorer, false);
-    scorer->collecting = scorer->saving = false;
+    scorer->collecting = scorer->saving = scorer->applying = false;
     scorer->state = DL_SCORER_STANDBY;
     scorer->token = -1;
     if (scorer->stopping)
@@ -95,7 +95,7 @@ static void begin_term(struct dl_scorer *scorer)
     scorer->term++;
     scorer->acquire_due_ms = INT64_MAX;
     scorer->headed = false;
-    scorer->reading = scorer->counted = scorer->publish_from = scorer->tallies_end = 0;
+    scorer->taken = scorer->reading = scorer->counted = scorer->publish_from = scorer->tallies_end = 0;
     scorer->saved = -1;
     scorer->fresh = 0;
     scorer->held = -1;
@@ -127,6 +127,7 @@ static void on_lost(void *context)
 void dl_scorer_follow(struct dl_scorer *scorer, int64_t first)
 {
     scorer->state = DL_SCORER_FOLLOWING;
+    scorer->taken = scorer->reading;
     if (scorer->reading < scorer->counted)
         dl_note(scorer->options.notes, DL_NOTE_NOTICE, "new windows are filled from the tallies as far back as they reach",
                 DL_NUMBER("from", first), DL_NUMBER("to", scorer->counted));
@@ -141,15 +142,37 @@ static void reached(struct dl_scorer *scorer)
     scorer->state = DL_SCORER_SCORING;
     dl_note(scorer->options.notes, DL_NOTE_NOTICE, "caught up: publishing", DL_NUMBER("owner", scorer->token),
             DL_NUMBER("tallies_next", scorer->counted), DL_NUMBER("took_ms", dl_monotonic_ms() - scorer->took_ms));
+    scorer->options.on_caught_up(scorer->options.context);
 }
 
-static void moved(struct dl_scorer *scorer, int64_t next)
+static bool save_is_due(const struct dl_scorer *scorer, int64_t now_ms)
 {
-    if (next > scorer->reading)
-        scorer->reading = next;
+    return dl_scorer_may_save(scorer) && now_ms >= scorer->save_due_ms && dl_scorer_unsaved(scorer);
+}
+
+/* What was taken is counted, unless something is still gathered. */
+static void settle(struct dl_scorer *scorer)
+{
+    if (dl_scoring_gathered(scorer->scoring) > 0)
+        return;
+    scorer->applying = false;
+    if (scorer->taken > scorer->reading)
+        scorer->reading = scorer->taken;
     if (scorer->reading > scorer->counted)
         scorer->counted = scorer->reading;
     dl_scorer_end_fill(scorer);
+    reached(scorer);
+    if (scorer->stopping && !scorer->stopped)
+        dl_scorer_stop(scorer);
+    else if (!scorer->stopping && save_is_due(scorer, dl_monotonic_ms()))
+        dl_scorer_begin_save(scorer);
+}
+
+static void took(struct dl_scorer *scorer, int64_t next)
+{
+    if (next > scorer->taken)
+        scorer->taken = next;
+    settle(scorer);
 }
 
 static void note_link(struct dl_scorer *scorer, const char *sentence, const struct dl_chain_link *link, int64_t expected,
@@ -216,7 +239,7 @@ static void on_record(void *context, int64_t offset, int64_t timestamp_ms, const
                 DL_TEXT("fault", dl_record_fault_word(fault)), DL_TEXT("meaning", dl_record_fault_sentence(fault)),
                 DL_TEXT("detail", detail));
         if (dl_scorer_go_on(scorer))
-            moved(scorer, offset + 1);
+            took(scorer, offset + 1);
         return;
     }
     if (dl_scoring_must_wait(scorer->scoring, part.newest_ms)) {
@@ -229,11 +252,10 @@ static void on_record(void *context, int64_t offset, int64_t timestamp_ms, const
         dl_scorer_fresh_since(scorer, offset, part.written_ms);
     else if (!follow_chain(scorer, &part, offset))
         return;
-    dl_scoring_apply(scorer->scoring, dl_batch_part_each, scorer->batch_reader, part.newest_ms,
-                     fills ? scorer->fresh : DL_ALL_WINDOWS);
+    dl_scoring_gather(scorer->scoring, dl_batch_part_each, scorer->batch_reader, part.newest_ms,
+                      fills ? scorer->fresh : DL_ALL_WINDOWS);
     scorer->counts.parts++;
-    moved(scorer, offset + 1);
-    reached(scorer);
+    took(scorer, offset + 1);
 }
 
 static void on_position(void *context, int64_t next, int64_t end)
@@ -242,8 +264,7 @@ static void on_position(void *context, int64_t next, int64_t end)
     if (scorer->state < DL_SCORER_FOLLOWING || scorer->held >= 0 || scorer->faulted)
         return;
     scorer->tallies_end = end;
-    moved(scorer, next);
-    reached(scorer);
+    took(scorer, next);
 }
 
 /* to < from: the topic ends before what was read: truncated or made anew, and read again from its first record. */
@@ -260,20 +281,32 @@ static void on_loss(void *context, int64_t from, int64_t to)
             DL_NUMBER("to", to));
     if (!dl_scorer_go_on(scorer))
         return;
-    scorer->reading = to;
+    while (dl_scoring_gathered(scorer->scoring) > 0)
+        dl_scoring_apply_some(scorer->scoring);
+    scorer->taken = scorer->reading = to;
     if (to < from || to > scorer->counted)
         scorer->counted = to;
-    dl_scorer_end_fill(scorer);
-    reached(scorer);
+    settle(scorer);
 }
 
 /* ---- The loop ---- */
 
+/* One record, or a part of counting what is gathered, a turn: others want theirs. */
 static void pump(struct dl_scorer *scorer)
 {
     if (scorer->closing || scorer->collecting || scorer->faulted)
         return;
-    if (dl_tallies_poll(scorer->tallies, RECORDS_PER_TURN))
+    if (scorer->applying) {
+        dl_scoring_apply_some(scorer->scoring);
+        uv_async_send(&scorer->again);
+        settle(scorer);
+        return;
+    }
+    bool more = dl_tallies_poll(scorer->tallies, 1);
+    size_t gathered = scorer->scoring == NULL ? 0 : dl_scoring_gathered(scorer->scoring);
+    bool fills = scorer->reading < scorer->counted; /* record by record: those of the next may be for other windows */
+    scorer->applying = gathered > 0 && (!more || fills || gathered >= GATHER_MAX);
+    if (more || scorer->applying)
         uv_async_send(&scorer->again);
 }
 
@@ -281,7 +314,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 {
     (void)status;
     (void)events;
-    pump(poll->data);
+    struct dl_scorer *scorer = poll->data;
+    uv_async_send(&scorer->again); /* which may be on its way already: once a turn is enough */
 }
 
 static void on_again(uv_async_t *async)
@@ -316,11 +350,6 @@ static void on_messages(uv_async_t *async)
     dl_scorer_on_message(scorer, message);
     dl_checkpoint_message_destroy(message);
     uv_async_send(async); /* one a turn: others want theirs */
-}
-
-static bool save_is_due(const struct dl_scorer *scorer, int64_t now_ms)
-{
-    return dl_scorer_may_save(scorer) && now_ms >= scorer->save_due_ms && dl_scorer_unsaved(scorer);
 }
 
 static void on_pulse(uv_timer_t *timer)
@@ -443,8 +472,8 @@ void dl_scorer_finish_stop(struct dl_scorer *scorer)
 void dl_scorer_stop(struct dl_scorer *scorer)
 {
     scorer->stopping = true;
-    if (scorer->collecting || scorer->saving)
-        return; /* on_saved comes back */
+    if (scorer->collecting || scorer->saving || (scorer->scoring != NULL && dl_scoring_gathered(scorer->scoring) > 0))
+        return; /* on_saved, or settle, comes back */
     if (dl_scorer_may_save(scorer) && dl_scorer_unsaved(scorer))
         dl_scorer_begin_save(scorer);
     else

@@ -45,7 +45,9 @@ struct dl_scorer {
     struct dl_chain *chain;
     int64_t token;
     bool headed;            /* there was a checkpoint */
-    int64_t reading;        /* next offset of cx.tallies to come */
+    int64_t taken;          /* next offset of cx.tallies to come */
+    bool applying;          /* what is gathered is being counted; what comes waits */
+    int64_t reading;        /* all before it is counted in this term */
     int64_t counted;        /* all before it is in every window; above `reading` while new windows are filled */
     int64_t publish_from;   /* scores are shown once this is counted */
     int64_t tallies_end;
