@@ -59,11 +59,13 @@ void dl_daemon_on_hang_up(uv_signal_t *signal, int number)
     dl_service_reloading();
     struct dl_config *fresh = NULL;
     struct dl_config_errors errors = {0};
-    enum dl_status status = dl_config_load(&fresh, daemon->arguments->config_path, daemon->arguments->sets,
-                                           daemon->arguments->set_count, &errors);
+    enum dl_status status = dl_config_reload(&fresh, daemon->arguments->config_path, daemon->arguments->sets,
+                                             daemon->arguments->set_count, &errors);
     if (status == DL_OK)
         status = dl_config_require_service(fresh, &errors);
     note_config_errors(daemon, &errors);
+    if (status == DL_OK && daemon->serve.http != NULL)
+        status = dl_http_renew_token(daemon->serve.http);
     if (status == DL_OK)
         take_over(daemon, fresh);
     else
