@@ -45,7 +45,7 @@ static void take_over(struct daemon *daemon, struct dl_config *fresh)
         dl_ingest_set_batch_interval(daemon->ingest, config->batch_interval_ms);
         dl_ingest_set_stop_on_data_loss(daemon->ingest, config->on_data_loss == DL_ON_DATA_LOSS_STOP);
     }
-    uv_timer_start(&daemon->publish, dl_daemon_on_publish, 0, (uint64_t)config->publish_interval_ms);
+    dl_daemon_publish_soon(daemon);
     if (dl_daemon_scoring(daemon) != NULL)
         dl_scoring_reconfigure(dl_daemon_scoring(daemon));
 }
