@@ -100,6 +100,35 @@ START_TEST(who_waits_for_a_turn_may_go_and_may_be_left_at_the_end)
 }
 END_TEST
 
+static void on_end(uv_timer_t *timer)
+{
+    uv_stop(timer->loop);
+}
+
+START_TEST(who_is_not_asked_lets_the_loop_sleep)
+{
+    int turns = 0;
+    uv_prepare_t prepare;
+    uv_timer_t end;
+    start_plain();
+    int fd = connect_to(0);
+    text[0] = '\0';
+    send_text(fd, "GET /echo HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    wait_for(has(fd, "context|-|-"));
+    uv_prepare_init(&loop, &prepare);
+    prepare.data = &turns;
+    uv_prepare_start(&prepare, on_prepare);
+    uv_timer_init(&loop, &end);
+    uv_timer_start(&end, on_end, 600, 0);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    ck_assert_int_le(turns, 50); /* the ticks; who never sleeps turns many thousand times */
+    uv_close((uv_handle_t *)&prepare, NULL);
+    uv_close((uv_handle_t *)&end, NULL);
+    close(fd);
+    stop();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("http turns");
@@ -108,6 +137,7 @@ int main(void)
     tcase_add_test(cases, others_have_their_turn_between_the_answers_to_one_who_asks_ahead);
     tcase_add_test(cases, when_the_time_of_a_turn_is_over_requests_wait_and_the_first_is_served_first);
     tcase_add_test(cases, who_waits_for_a_turn_may_go_and_may_be_left_at_the_end);
+    tcase_add_test(cases, who_is_not_asked_lets_the_loop_sleep);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
