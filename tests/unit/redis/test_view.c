@@ -106,6 +106,53 @@ START_TEST(test_changed_fields_only)
 }
 END_TEST
 
+/* What Redis is asked in an interval: one command per hash, one per rank and chunk, and the fence. */
+START_TEST(test_commands)
+{
+    enum { TOUCHPOINTS = 40, VIEWS = 2 * (TOUCHPOINTS + 1) };
+    static struct dl_event events[4 * TOUCHPOINTS];
+    static char names[TOUCHPOINTS][8];
+    view_open(5);
+    for (int i = 0; i < 4 * TOUCHPOINTS; i++) {
+        snprintf(names[i / 4], sizeof names[0], "t%d", i / 4);
+        events[i] = survey(names[i / 4], 10, DL_ABSENT, T0);
+    }
+    freeReplyObject(ask("CONFIG RESETSTAT"));
+    apply(events, 4 * TOUCHPOINTS);
+    publish_all();
+    check_everything();
+    ck_assert_int_lt(calls("sadd"), TOUCHPOINTS);
+
+    for (int i = 0; i < TOUCHPOINTS; i++)
+        events[i] = survey(names[i], 0, DL_ABSENT, T0);
+    apply(events, TOUCHPOINTS);
+    freeReplyObject(ask("CONFIG RESETSTAT"));
+    publish();
+    ck_assert(loop_until(&f.loop, DEADLINE_MS, settled, NULL));
+    ck_assert_int_eq(calls("hset"), VIEWS + calls("pexpire")); /* cx:meta and cx:instance have one of each */
+    ck_assert_int_eq(calls("zadd"), 4);                        /* nps of `all` and of touchpoints, two windows */
+    ck_assert_int_eq(calls("exists") + calls("del") + calls("sadd") + calls("zrem") + calls("hdel"), 0);
+    ck_assert_int_eq(calls("get"), calls("eval"));
+    check_everything();
+
+    /* All of them fall out of the ranks: one removal each. */
+    for (int i = 0; i < TOUCHPOINTS; i++) {
+        events[i] = survey(names[i], 0, DL_ABSENT, T0);
+        events[i].sign = -1;
+    }
+    f.options.rank_min_n = 5;
+    ck_assert_int_eq(dl_view_reconfigure(f.view, &f.options), DL_OK);
+    publish_all();
+    apply(events, TOUCHPOINTS);
+    freeReplyObject(ask("CONFIG RESETSTAT"));
+    publish();
+    ck_assert(loop_until(&f.loop, DEADLINE_MS, settled, NULL));
+    ck_assert_int_eq(calls("zrem"), 2);
+    ck_assert_int_eq(number("ZCARD cx:rank:nps:touchpoint:1h"), 0);
+    check_everything();
+}
+END_TEST
+
 START_TEST(test_vanish)
 {
     view_open(5);
@@ -532,7 +579,7 @@ int main(void)
 {
     Suite *suite = suite_create("view");
     static const TTest *const *tests[] = {
-        &test_first, &test_meta, &test_changed_fields_only, &test_vanish, &test_ranks, &test_trends, &test_expiry,
+        &test_first, &test_meta, &test_changed_fields_only, &test_commands, &test_vanish, &test_ranks, &test_trends, &test_expiry,
         &test_evicted, &test_changed_channel, &test_reader_sees_whole_hashes, &test_whole_hashes_in_one_script, &test_many, &test_overload,
         &test_oldest_first,
     };
