@@ -523,12 +523,12 @@ START_TEST(test_overload)
 }
 END_TEST
 
-/* On its way to Redis, in every window. */
+/* On its way to Redis, in the first window. */
 static bool is_written(const char *touchpoint)
 {
     char name[64];
     int64_t id = dl_engine_find(f.engine, name, (size_t)snprintf(name, sizeof name, "touchpoint:%s", touchpoint));
-    return !dl_tally_empty(dl_engine_published(f.engine, id, 0)) && !dl_tally_empty(dl_engine_published(f.engine, id, 1));
+    return !dl_tally_empty(dl_engine_published(f.engine, id, 0));
 }
 
 /* More changes than an interval can write: who has been written waits behind those who have not. */
