@@ -178,7 +178,7 @@ static void on_fenced(struct dl_view *view, const redisReply *reply)
         return;
     view->fenced = true;
     view->fenced_look_ms = dl_view_now(view) + DL_FENCED_LOOK_MS;
-    view->quota = 0;
+    view->quota = view->quota_first = 0;
     dl_sweep_stop(view);
     dl_builder_clear(view);
     const char *owner = reply->elements > 1 && reply->element[1]->type == REDIS_REPLY_STRING ? reply->element[1]->str : "?";

@@ -157,7 +157,9 @@ struct dl_view {
     bool meta_due, meta_whole, beat_due;
     uint64_t epoch;  /* of republishing; replies to older chunks say nothing about it */
     size_t quota;    /* dirty views that this round may still take */
-    uint64_t quota_since_ms;
+    uint64_t quota_since_ms; /* when the first of them were due … */
+    size_t quota_first;      /* so many; */
+    uint64_t rest_since_ms;  /* the others, since an interval that came before the first had been taken */
     size_t republish_left;
     bool sweep_armed; /* when chunk sweep_after is confirmed */
     uint64_t sweep_after;
