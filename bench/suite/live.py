@@ -2,26 +2,26 @@
 
 import contextlib
 import json
-import random
 import re
+import signal
+import subprocess
+import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
-from bed import Daemon, Deployment, Loader, config_for, on_cores
+from bed import Daemon, Deployment, Loader, config_for, cpu_seconds, free_port, on_cores
 from deployment import percentile, poll
-
-PROBES_PER_SECOND = 100
-KEY = "cx:{touchpoint:bench-probe}:1h"
 
 
 @contextlib.contextmanager
-def _live(bed, mode, interval=None):
+def _live(bed, mode, interval=None, **sections):
     """A daemon that has caught up with an empty topic; yields it, the topic, its Redis and a folder. interval: of batches and
-    publishing; None: the defaults."""
+    publishing; None: the defaults. sections: of delightd's configuration."""
     with bed.spread(), bed.redis() as redis, tempfile.TemporaryDirectory(prefix="delightd-bench.") as name:
         folder = Path(name)
-        daemon, topic = _daemon(bed, redis, folder, mode, interval)
+        daemon, topic = _daemon(bed, redis, folder, mode, interval, sections)
         with on_cores(bed.candidate_cores):
             daemon.start()
         with daemon:
@@ -30,13 +30,13 @@ def _live(bed, mode, interval=None):
     bed.broker.delete_topic(topic)  # Minutes at a high rate are gigabytes.
 
 
-def _daemon(bed, redis, folder, mode, interval):
+def _daemon(bed, redis, folder, mode, interval, sections):
     topic = bed.broker.create_topic(bed.name("live"), 4)
     intervals = {"batch_interval": interval, "publish_interval": interval}
     if mode == "memory":
-        config = config_for(bed.broker, redis, topic, windows=None, kafka={"dead_letter_topic": ""}, **intervals)
+        config = config_for(bed.broker, redis, topic, windows=None, kafka={"dead_letter_topic": ""}, **intervals, **sections)
         return Daemon(config, folder), topic
-    extra = {name: value for name, value in intervals.items() if value}
+    extra = {**{name: value for name, value in intervals.items() if value}, **sections}
     return Deployment(bed.broker, redis, folder, bed.name("group"), source=topic, windows=None, **extra).daemon("one"), topic
 
 
@@ -58,55 +58,68 @@ def top_rate(bed, mode, events):
             return {"rate": events / (time.monotonic() - begun), "events": events}
 
 
-class Probes:
-    """Single events of one touchpoint, in one partition, so that its count in Redis tells which of them have arrived."""
+PROBE = Path(__file__).with_name("probe.py")
+STAGES = {"batch": "delightd_batch_seconds", "publish": "delightd_publish_seconds", "script": "delightd_redis_round_trip_seconds"}
 
-    def __init__(self, producer, topic, client):
-        self.producer, self.topic, self.client = producer, topic, client
-        self.sent, self.delays_ms = [], []
-        self.chance = random.Random(1)  # Not in step with the daemon's intervals.
 
-    def send(self):
-        self.sent.append(time.monotonic())
-        event = {"type": "survey", "touchpoint": "bench-probe", "nps": 10, "time": round(time.time() * 1000)}
-        self.producer.produce(self.topic, json.dumps(event), partition=0)
+def _histograms(port):
+    """{stage: {upper bound in seconds: how many up to it}}, of delightd's metrics."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        text = answer.read().decode()
+    return {stage: {float(bound): int(count) for bound, count in
+                    re.findall(rf'^{name}_bucket{{[^}}]*le="([^"]+)"}} (\d+)', text, re.MULTILINE)}
+            for stage, name in STAGES.items()}  # fmt: skip
 
-    def look(self):
-        count = int(self.client.hget(KEY, "events") or 0)
-        now = time.monotonic()
-        while len(self.delays_ms) < count:
-            self.delays_ms.append(1000 * (now - self.sent[len(self.delays_ms)]))
 
-    def run(self, seconds):
-        """Sends for so long, and then waits for the last; sleeps of a fifth of a millisecond are what it can tell apart."""
-        end = time.monotonic() + seconds
-        due = time.monotonic()
-        while (now := time.monotonic()) < end or len(self.delays_ms) < len(self.sent):
-            if now >= due and now < end:
-                self.send()
-                due = now + self.chance.uniform(0.5, 1.5) / PROBES_PER_SECOND
-            if now > end + 60:
-                raise SystemExit(f"{len(self.sent) - len(self.delays_ms)} probes do not show up")
-            self.producer.poll(0)
-            self.look()
-            time.sleep(0.0002)
-        return self.delays_ms
+def _bound_ms(before, after, share):
+    """The bound of the bucket in which so many percent of what came between lie."""
+    counts = {bound: count - before.get(bound, 0) for bound, count in after.items()}
+    wanted = max(counts.values(), default=0) * share / 100
+    return next((1000 * bound for bound, count in sorted(counts.items()) if count >= wanted and count > 0), None)
+
+
+def _shares(values, shares=(50, 99)):
+    return {f"p{share}": percentile(values, share) for share in shares}
+
+
+def _stages(probe, before, after):
+    """Milliseconds from one station of an event to the next; those inside delightd are of all events, by the bounds of its histograms."""
+    on_the_way = [max(0, read - acknowledged) for acknowledged, read in zip(probe["acknowledged"], probe["read"])]
+    return {"sent to acknowledged": _shares(probe["acknowledged"]), "acknowledged to read": _shares(on_the_way),
+            **{stage: {f"p{share}": _bound_ms(before[stage], after[stage], share) for share in (50, 99)} for stage in STAGES},
+            "prober late": _shares(probe["late"]), "between looks": _shares(probe["gaps"])}  # fmt: skip
+
+
+def _probe(bed, topic, redis, seconds):
+    words = [sys.executable, PROBE, bed.broker.bootstrap, topic, redis.port, seconds]
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=seconds + 120, check=False)
+    if done.returncode != 0:
+        raise SystemExit(done.stderr[-2000:] or "the prober has failed")
+    print(done.stderr, end="", file=sys.stderr, flush=True)
+    return json.loads(done.stdout)
 
 
 def latency(bed, mode, interval, rate, seconds):
     """Milliseconds from the call that sends an event until its count is read from Redis, while `rate` events a second come in."""
-    with _live(bed, mode, interval) as (_, topic, redis, folder):
+    port = free_port()
+    with _live(bed, mode, interval, http={"listen": f"127.0.0.1:{port}"}) as (daemon, topic, redis, folder):
         report = folder / "report.json"
-        words = _load(bed, topic, "--rate", rate, "--count", rate * (seconds + 2), "--report", report)
+        words = _load(bed, topic, "--rate", rate, "--count", rate * (seconds + 10), "--report", report)
         with Loader().start(folder, *words) as load:
             poll(lambda: _events(redis) > rate, 120, "the load to come in", [load.log_path])
-            begun, before = time.monotonic(), _events(redis)
-            delays = Probes(bed.broker.producer(linger_ms=0), topic, redis.client()).run(seconds)
-            reached = (_events(redis) - before) / (time.monotonic() - begun)
-            load.wait(600)
+            pids = {"generator": [load.pid], "broker": bed.broker.pids(), "delightd": [daemon.pid], "Redis": [redis.pid]}
+            used = {name: cpu_seconds(*those) for name, those in pids.items()}
+            begun, before, histograms = time.monotonic(), _events(redis), _histograms(port)
+            probe = _probe(bed, topic, redis, seconds)
+            passed = time.monotonic() - begun
+            cores = {name: (cpu_seconds(*those) - used[name]) / passed for name, those in pids.items()}
+            reached = (_events(redis) - before) / passed
+            stages = _stages(probe, histograms, _histograms(port))
+            load.send_signal(signal.SIGINT)
+            load.wait(60)
         behind_ms = json.loads(report.read_text())["behind_ms"]
-    return {"rate": rate, "reached": reached, "probes": len(delays), "behind_ms": behind_ms,
-            **{f"p{share}": percentile(delays, share) for share in (50, 99, 99.9)}}  # fmt: skip
+    return {"rate": rate, "reached": reached, "probes": len(probe["read"]), "behind_ms": behind_ms, "nice": probe["nice"],
+            "cores": cores, "stages": stages, **_shares(probe["read"], (50, 99, 99.9))}  # fmt: skip
 
 
 # What the suite itself asks, and what is no command of publishing.

@@ -116,6 +116,26 @@ def latency_row(figures, variant):
             "no" if "no" in reached else "yes" if reached else ""]  # fmt: skip
 
 
+def stage_table(figures):
+    """Where the time of figure 8 goes; the medians of the rounds. None: no run has told."""
+    found = {variant: figures.values("8", variant, lambda result: result) for variant in figures.variants("8")}
+    found = {variant: results for variant, results in found.items() if "stages" in results[-1]}
+    if not found:
+        return None
+
+    def median(values):
+        known = [value for value in values if value is not None]
+        return f"{statistics.median(known):.4g}" if known else "-"
+
+    names = list(next(iter(found.values()))[-1]["stages"])
+    rows = []
+    for variant, results in found.items():
+        row = [" / ".join(median([result["stages"][name][share] for result in results]) for share in ("p50", "p99")) for name in names]
+        cores = [f"{name} {median([result['cores'][name] for result in results])}" for name in results[-1]["cores"]]
+        rows.append([variant, *row, ", ".join(cores)])
+    return table(["figure 8, ms: p50 / p99", *names, "cores in use"], rows)
+
+
 def figure_rows(figures):
     """Rows of the issue's table: number, figure, measured, to reach, reached."""
 
@@ -157,6 +177,9 @@ def markdown(records, absent):
     rows = figure_rows(figures)
     if rows:
         parts.append(table(["#", "figure", "measured", "to reach", "reached"], rows))
+    stages = stage_table(figures)
+    if stages:
+        parts.append(stages)
     loads = [record["load"] for record in records]
     sizes = sorted({f"{name} {value}" for record in records for name, value in record["parameters"].items() if "events" in name})
     parts.append(f"Commit {', '.join(sorted({r['commit'] for r in records}))}; {', '.join(sizes)}; "

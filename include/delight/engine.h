@@ -137,7 +137,7 @@ const struct dl_tally *dl_engine_pane(const struct dl_engine *engine, int64_t id
 /* Start of pane `index` of a window at T, epoch ms. */
 int64_t dl_engine_pane_start(const struct dl_engine *engine, int window, int index);
 
-/* Dirty views, oldest change first: takes the next one from the queue.
+/* Dirty views, those of the oldest batch or advance first and among these window by window: takes the next one.
  * DL_EMPTY: none is left. A view that changes again is queued again, once. */
 DL_MUST_USE enum dl_status dl_engine_take_dirty(struct dl_engine *engine, int64_t *id, int *window);
 void dl_engine_mark_dirty(struct dl_engine *engine, int64_t id, int window);

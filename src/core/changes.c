@@ -123,5 +123,5 @@ enum dl_status dl_changes_take(struct dl_windows *windows, size_t max, dl_engine
     }
     if (status != DL_OK)
         return status;
-    return windows->gone_count == 0 && windows->queue[DL_QUEUE_CHANGED].views == 0 ? DL_EMPTY : DL_OK;
+    return windows->gone_count == 0 && dl_windows_queued(windows, DL_QUEUE_CHANGED) == 0 ? DL_EMPTY : DL_OK;
 }

@@ -69,6 +69,7 @@ static void sweep(struct dl_engine *engine)
 enum dl_status dl_engine_advance(struct dl_engine *engine, int64_t now_ms)
 {
     sweep(engine);
+    dl_windows_turn(&engine->windows);
     return dl_windows_advance(&engine->windows, now_ms);
 }
 
@@ -94,6 +95,7 @@ enum dl_status dl_engine_gather(struct dl_engine *engine, dl_engine_each *each, 
 {
     DL_ASSERT(engine->windows.now_ms != INT64_MIN);
     sweep(engine);
+    dl_windows_turn(&engine->windows);
     return dl_fanout_gather(&engine->fanout, &engine->windows, each, tallies, windows);
 }
 
@@ -115,7 +117,7 @@ enum dl_status dl_engine_take_changes(struct dl_engine *engine, size_t max, dl_e
 
 size_t dl_engine_changes(const struct dl_engine *engine)
 {
-    return engine->windows.queue[DL_QUEUE_CHANGED].views + engine->windows.gone_count;
+    return dl_windows_queued(&engine->windows, DL_QUEUE_CHANGED) + engine->windows.gone_count;
 }
 
 enum dl_status dl_engine_restore(struct dl_engine *engine, const struct dl_engine_pane *pane)
@@ -214,22 +216,24 @@ enum dl_status dl_engine_take_dirty(struct dl_engine *engine, int64_t *id, int *
 void dl_engine_mark_dirty(struct dl_engine *engine, int64_t id, int window)
 {
     DL_ASSERT(view_of(engine, id, window) != NULL);
+    dl_windows_turn(&engine->windows); /* behind all that are dirty by now */
     dl_windows_enqueue(&engine->windows, DL_QUEUE_DIRTY, (uint32_t)id, window);
 }
 
 void dl_engine_mark_all_dirty(struct dl_engine *engine)
 {
+    dl_windows_turn(&engine->windows);
     for (int64_t id = dl_engine_next_subject(engine, 0); id >= 0; id = dl_engine_next_subject(engine, id + 1))
         for (int w = 0; w < engine->windows.count; w++) {
             const struct dl_view *view = view_of(engine, id, w);
             if (!dl_tally_empty(&view->total) || !dl_tally_empty(&view->published))
-                dl_engine_mark_dirty(engine, id, w);
+                dl_windows_enqueue(&engine->windows, DL_QUEUE_DIRTY, (uint32_t)id, w);
         }
 }
 
 size_t dl_engine_dirty(const struct dl_engine *engine)
 {
-    return engine->windows.queue[DL_QUEUE_DIRTY].views;
+    return dl_windows_queued(&engine->windows, DL_QUEUE_DIRTY);
 }
 
 const struct dl_tally *dl_engine_published(const struct dl_engine *engine, int64_t id, int window)

@@ -46,6 +46,7 @@ struct dl_view {
     uint16_t pane_count, pane_capacity;
     bool queued[DL_QUEUES];
     uint32_t next[DL_QUEUES];  /* reference of a view: subject * windows + window */
+    uint32_t turn;             /* in which it became dirty */
 };
 
 /* Names by their ids; DL_NO_NAME where the kind has none. */

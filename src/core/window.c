@@ -103,54 +103,7 @@ static enum dl_status set_packed(struct dl_windows *windows, struct dl_view *vie
     return resize_packed(windows, view, after);
 }
 
-/* Queues of views */
-
-static struct dl_view *view_of(const struct dl_windows *windows, uint32_t reference)
-{
-    uint32_t count = (uint32_t)windows->count;
-    return &windows->registry.subjects[reference / count]->views[reference % count];
-}
-
-void dl_windows_enqueue(struct dl_windows *windows, enum dl_queue kind, uint32_t subject, int window)
-{
-    struct dl_view_queue *queue = &windows->queue[kind];
-    struct dl_subject *owner = dl_registry_get(&windows->registry, subject);
-    struct dl_view *view = &owner->views[window];
-    if (view->queued[kind])
-        return;
-    uint32_t reference = subject * (uint32_t)windows->count + (uint32_t)window;
-    view->queued[kind] = true;
-    view->next[kind] = DL_NO_VIEW;
-    if (queue->first == DL_NO_VIEW)
-        queue->first = reference;
-    else
-        view_of(windows, queue->last)->next[kind] = reference;
-    queue->last = reference;
-    queue->views++;
-    owner->waiting++;
-}
-
-bool dl_windows_first(const struct dl_windows *windows, enum dl_queue kind, uint32_t *subject, int *window)
-{
-    uint32_t reference = windows->queue[kind].first;
-    if (reference == DL_NO_VIEW)
-        return false;
-    *subject = reference / (uint32_t)windows->count;
-    *window = (int)(reference % (uint32_t)windows->count);
-    return true;
-}
-
-void dl_windows_dequeue(struct dl_windows *windows, enum dl_queue kind)
-{
-    struct dl_view_queue *queue = &windows->queue[kind];
-    struct dl_view *view = view_of(windows, queue->first);
-    uint32_t subject = queue->first / (uint32_t)windows->count;
-    queue->first = view->next[kind];
-    queue->views--;
-    view->queued[kind] = false;
-    windows->registry.subjects[subject]->waiting--;
-    dl_registry_note_gone(&windows->registry, subject);
-}
+/* What is published */
 
 enum dl_status dl_windows_set_published(struct dl_windows *windows, uint32_t subject, int window,
                                         const struct dl_tally *total)

@@ -42,7 +42,8 @@ struct dl_windows {
     struct dl_window window[DL_WINDOWS_MAX];
     int64_t now_ms;      /* T; INT64_MIN before the first advance */
     int64_t newest_s;    /* last second that is not too far ahead */
-    struct dl_view_queue queue[DL_QUEUES];
+    struct dl_view_queue dirty[DL_WINDOWS_MAX], changed;
+    uint32_t turn;       /* counts what makes views dirty: advances, batches, marks */
     bool keeps_changes;
     struct dl_gone *gone;
     size_t gone_count, gone_capacity;
@@ -94,10 +95,16 @@ struct dl_tally dl_view_tally(const struct dl_view *view, int place);
 DL_MUST_USE enum dl_status dl_windows_restore_pane(struct dl_windows *windows, uint32_t subject, int window, int64_t index,
                                                    const struct dl_tally *tally);
 
+/* Dirty views have a queue per window: those of one turn come window by window, so that who publishes them meets the
+ * views of one window together. An earlier turn comes first. */
+
+/* Begins a turn. */
+void dl_windows_turn(struct dl_windows *windows);
 /* Puts a view at the end of a queue where it is not in it yet. */
 void dl_windows_enqueue(struct dl_windows *windows, enum dl_queue queue, uint32_t subject, int window);
 /* The first view of a queue; false: it is empty. */
 bool dl_windows_first(const struct dl_windows *windows, enum dl_queue queue, uint32_t *subject, int *window);
+size_t dl_windows_queued(const struct dl_windows *windows, enum dl_queue queue); /* views */
 /* Takes the first view off. */
 void dl_windows_dequeue(struct dl_windows *windows, enum dl_queue queue);
 

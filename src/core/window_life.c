@@ -8,8 +8,9 @@
 enum dl_status dl_windows_init(struct dl_windows *windows, const struct dl_engine_options *options)
 {
     *windows = (struct dl_windows){.count = options->windows, .now_ms = INT64_MIN, .keeps_changes = options->keeps_changes};
-    for (int queue = 0; queue < DL_QUEUES; queue++)
-        windows->queue[queue].first = DL_NO_VIEW;
+    windows->changed.first = DL_NO_VIEW;
+    for (int w = 0; w < windows->count; w++)
+        windows->dirty[w].first = DL_NO_VIEW;
     enum dl_status status = dl_registry_init(&windows->registry, options);
     for (int w = 0; w < windows->count && status == DL_OK; w++) {
         struct dl_window *window = &windows->window[w];

@@ -7,11 +7,13 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from harness import Daemon, config_for
 
 pytestmark = pytest.mark.release_only
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "bench" / "suite"))
 
+import live  # noqa: E402
 import main as suite  # noqa: E402
 import plan  # noqa: E402
 import report  # noqa: E402
@@ -44,7 +46,8 @@ RECORDS = [
     record("check", "flink", 0, equal=False),
     reread("100 touchpoints", 0, 1.0, 0.001, figure="5"),
     reread("100,000 touchpoints", 0, 2.0, 0.001, figure="5"),
-    record("8", "memory mode, 5 ms", 0, reached=1234.5, p50=9.0, p99=29.0, **{"p99.9": 61.0}),
+    record("8", "memory mode, 5 ms", 0, reached=1234.5, p50=9.0, p99=29.0, **{"p99.9": 61.0}, cores={"broker": 0.25},
+           stages={"sent to acknowledged": {"p50": 1.5, "p99": 3.25}, "batch": {"p50": 5.0, "p99": None}}),
     record("10", "memory mode", 0, rate=750000.0, commands_per_second=1500.0, events_per_command=500.0),
 ]
 
@@ -71,11 +74,34 @@ def test_the_table_pairs_rounds():
     assert "| 1 | events/s, memory mode / no-op consumer, from the first record on | 0.75 (0.50 … 1.00) | ≥ 0.85 | no |" in text
     assert "| 1 | CPU added per event, memory mode | 2000 (1000 … 3000) ns | ≤ 150 ns | no |" in text
     assert "load average 0.5 to 1.5" in text
+    assert "| memory mode, 5 ms | 1.5 / 3.25 | 5 / - | broker 0.25 |" in text
 
 
 def test_an_idle_no_op_consumer_is_said():
     text = report.markdown([reread("no-op consumer", 0, 1.0, 0.001, busiest=0.5)], {})
     assert "the broker is being measured" in text
+
+
+def test_a_share_of_a_histogram():
+    before = {0.01: 5, 0.1: 7, float("inf"): 7}
+    after = {0.01: 6, 0.1: 17, float("inf"): 18}
+    # Eleven in between: one up to 10 ms, nine up to 100 ms, one above.
+    assert [live._bound_ms(before, after, share) for share in (5, 50, 90, 99)] == [10, 100, 100, float("inf")]
+    assert live._bound_ms(before, before, 50) is None
+
+
+def test_every_probe_is_read(broker, redis_server, topic, tmp_path):
+    config = config_for(broker, redis_server, topic, windows=["1h"], batch_interval="5ms", publish_interval="5ms")
+    with Daemon(config, tmp_path) as daemon:
+        daemon.wait_log("caught up: publishing", timeout=60)
+        words = [sys.executable, live.PROBE, broker.bootstrap, topic, redis_server.port, 1]
+        done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["read"]
+    assert len(told["read"]) == len(told["acknowledged"]) == len(told["late"])
+    assert None not in told["acknowledged"]
+    assert redis_server.client().hget("cx:{touchpoint:bench-probe}:1h", "events") == str(len(told["read"]))
 
 
 def test_the_plot_is_an_svg_to_scale():

@@ -7,7 +7,7 @@
 
 /* ---- Building ---- */
 
-static bool grow(void **array, size_t *capacity, size_t count, size_t size)
+bool dl_builder_grow(void **array, size_t *capacity, size_t count, size_t size)
 {
     if (count < *capacity)
         return true;
@@ -24,7 +24,7 @@ void dl_argument_begin(struct dl_view *view)
 {
     struct dl_builder *builder = &view->builder;
     void *args = builder->args;
-    if (!grow(&args, &builder->arg_capacity, builder->arg_count, sizeof *builder->args)) {
+    if (!dl_builder_grow(&args, &builder->arg_capacity, builder->arg_count, sizeof *builder->args)) {
         builder->failed = true;
         return;
     }
@@ -91,7 +91,7 @@ void dl_chunk_item(struct dl_view *view, int64_t id, int window)
 {
     struct dl_builder *builder = &view->builder;
     void *items = builder->items;
-    if (!grow(&items, &builder->item_capacity, builder->item_count, sizeof *builder->items)) {
+    if (!dl_builder_grow(&items, &builder->item_capacity, builder->item_count, sizeof *builder->items)) {
         /* Its views could not be told apart any more: give the chunk up and write everything again. */
         builder->failed = true;
         view->republish = true;
@@ -108,6 +108,7 @@ void dl_builder_clear(struct dl_view *view)
     builder->text.start = builder->text.end = 0;
     builder->arg_count = builder->item_count = builder->commands = builder->fields = 0;
     builder->failed = builder->stalled = false;
+    dl_members_clear(view);
 }
 
 /* ---- Replies ---- */
@@ -177,7 +178,7 @@ static void on_fenced(struct dl_view *view, const redisReply *reply)
         return;
     view->fenced = true;
     view->fenced_look_ms = dl_view_now(view) + DL_FENCED_LOOK_MS;
-    view->quota = 0;
+    view->quota = view->quota_first = 0;
     dl_sweep_stop(view);
     dl_builder_clear(view);
     const char *owner = reply->elements > 1 && reply->element[1]->type == REDIS_REPLY_STRING ? reply->element[1]->str : "?";
@@ -277,6 +278,7 @@ static enum dl_status send_built(struct dl_view *view, struct dl_chunk *chunk)
 bool dl_chunk_send(struct dl_view *view)
 {
     struct dl_builder *builder = &view->builder;
+    dl_members_end(view);
     struct dl_chunk *chunk = view->free_chunks;
     if (!chunk) {
         builder->stalled = true;
@@ -325,7 +327,7 @@ bool dl_chunk_room(struct dl_view *view, size_t under_way_max)
 {
     struct dl_builder *builder = &view->builder;
     /* A view's commands stay together, so a chunk is closed while one more view fits. */
-    if (builder->stalled || builder->failed || builder->commands >= DL_CHUNK_COMMANDS_MAX * 3 / 4 ||
+    if (builder->stalled || builder->failed || builder->commands + builder->group_count >= DL_CHUNK_COMMANDS_MAX * 3 / 4 ||
         builder->text.end >= DL_CHUNK_BYTES_MAX * 3 / 4) {
         if (!dl_chunk_send(view))
             return false;
@@ -356,6 +358,7 @@ void dl_chunk_deinit(struct dl_view *view)
     dl_bytes_free(&builder->text);
     free(builder->args);
     free(builder->items);
+    free(builder->members);
     free(builder->argv);
     free(builder->argv_bytes);
 }

@@ -83,10 +83,8 @@ static void write_whole(struct dl_view *view, const struct dl_subject_info *info
         dl_argument_number(view, view->options.window_ms[window]);
         dl_command_end(view);
     }
-    dl_command_begin(view, "SADD");
     dl_key_subjects(view, info);
-    dl_argument_add(view, info->name, info->name_bytes);
-    dl_command_end(view);
+    dl_member_set(view, false, info->name, info->name_bytes);
 }
 
 /* false: nothing a reader could see has changed. */
@@ -133,15 +131,10 @@ static void write_ranks(struct dl_view *view, const struct dl_subject_info *info
         struct dl_value was = before ? dl_publish_rank(view, before, measure) : none;
         if (before && dl_value_equal(value, was))
             continue;
-        bool add = value.kind != DL_VALUE_NONE;
-        dl_command_begin(view, add ? "ZADD" : "ZREM");
+        char text[DL_VALUE_TEXT_SIZE];
+        size_t bytes = value.kind == DL_VALUE_NONE ? 0 : dl_value_format(text, value);
         dl_key_rank(view, info, measure, window);
-        if (add) {
-            char text[DL_VALUE_TEXT_SIZE];
-            dl_argument_add(view, text, dl_value_format(text, value));
-        }
-        dl_argument_add(view, info->name, info->name_bytes);
-        dl_command_end(view);
+        dl_member_rank(view, text, bytes, info->name, info->name_bytes);
     }
 }
 
@@ -166,10 +159,8 @@ static void write_gone(struct dl_view *view, const struct dl_subject_info *info,
     dl_command_end(view);
     write_ranks(view, info, window, NULL, before);
     if (!elsewhere(view, id, window)) {
-        dl_command_begin(view, "SREM");
         dl_key_subjects(view, info);
-        dl_argument_add(view, info->name, info->name_bytes);
-        dl_command_end(view);
+        dl_member_set(view, true, info->name, info->name_bytes);
     }
 }
 

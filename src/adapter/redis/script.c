@@ -3,8 +3,10 @@
  *
  * Lua's numbers are doubles: tokens are exact below 2^53. unpack can take some
  * 8000 words; a hash of all fields has 140. `?HSET` is HSET on a hash that is
- * there: one that was evicted or has expired must not come back in part, so the
- * index of the command goes into the answer and the whole hash is written.
+ * there: one that was evicted or has expired must not come back in part. A field
+ * that every hash of its kind has is among the words; so if all of them were new
+ * the hash was not there: it is taken away again, which nobody sees, the index of
+ * the command goes into the answer, and the whole hash is written.
  *
  * A command that fails (a key that somebody gave another type) does not keep
  * the others back; the first failure is the answer.
@@ -27,10 +29,12 @@ const char dl_fence_script[] =
     "  local last, reply = at + tonumber(ARGV[at]), nil\n"
     "  if ARGV[at + 1] ~= '?HSET' then\n"
     "    reply = redis.pcall(unpack(ARGV, at + 1, last))\n"
-    "  elseif redis.call('EXISTS', ARGV[at + 2]) == 1 then\n"
-    "    reply = redis.pcall('HSET', unpack(ARGV, at + 2, last))\n"
     "  else\n"
-    "    answer[#answer + 1] = command\n"
+    "    reply = redis.pcall('HSET', unpack(ARGV, at + 2, last))\n"
+    "    if reply == (last - at - 2) / 2 then\n"
+    "      redis.call('DEL', ARGV[at + 2])\n"
+    "      answer[#answer + 1] = command\n"
+    "    end\n"
     "  end\n"
     "  if type(reply) == 'table' and reply.err then\n"
     "    failed = failed or reply.err .. ' (' .. string.gsub(ARGV[at + 1], '?', '') .. ' ' .. ARGV[at + 2] .. ')'\n"

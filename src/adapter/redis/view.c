@@ -82,6 +82,33 @@ void dl_view_refused(struct dl_view *view, const char *why)
 
 /* ---- Rounds ---- */
 
+/* What is dirty now is due. */
+static void begin_round(struct dl_view *view)
+{
+    uint64_t now = dl_view_now(view);
+    if (view->quota == 0)
+        view->quota_since_ms = now;
+    else if (view->quota_first == view->quota)
+        view->rest_since_ms = now;
+    view->quota = dl_engine_dirty(view->engine);
+    if (view->quota_first == 0)
+        view->quota_first = view->quota;
+}
+
+static void end_round(struct dl_view *view)
+{
+    view->quota = view->quota_first = view->republish_left = 0;
+}
+
+static void count_taken(struct dl_view *view)
+{
+    view->quota--;
+    if (--view->quota_first == 0) {
+        view->quota_first = view->quota;
+        view->quota_since_ms = view->rest_since_ms;
+    }
+}
+
 static void begin_republish(struct dl_view *view)
 {
     view->republish = false;
@@ -94,7 +121,7 @@ static void begin_republish(struct dl_view *view)
     dl_engine_forget_published(view->engine);
     dl_view_marks_reset(view);
     dl_engine_mark_all_dirty(view->engine);
-    view->quota = view->republish_left = dl_engine_dirty(view->engine);
+    view->quota = view->quota_first = view->republish_left = dl_engine_dirty(view->engine);
     view->sweep_armed = view->republish_left == 0;
     view->sweep_after = view->next_sequence;
     view->meta_due = view->meta_whole = true;
@@ -106,10 +133,10 @@ static void take_dirty(struct dl_view *view)
         int64_t id;
         int window;
         if (dl_engine_take_dirty(view->engine, &id, &window) != DL_OK) {
-            view->quota = view->republish_left = 0;
+            end_round(view);
             return;
         }
-        view->quota--;
+        count_taken(view);
         dl_publish_one(view, id, window);
         if (++view->since_aside >= DL_ASIDE_EVERY) {
             view->since_aside = 0;
@@ -169,13 +196,11 @@ void dl_view_publish(struct dl_view *view, int64_t now_ms, const struct dl_view_
         look_past_fence(view, now);
         return;
     }
-    if (view->quota == 0)
-        view->quota_since_ms = now;
     if (!status->draining) { /* what only time makes due has no end */
         dl_trends_tick(view);
         dl_refresh_tick(view, elapsed);
     }
-    view->quota = dl_engine_dirty(view->engine);
+    begin_round(view);
     if (!dl_redis_up(view->redis))
         return;
     view->counts.publishes++;
@@ -221,8 +246,7 @@ static void on_down(void *context)
     dl_sweep_stop(view);
     if (view->quota == 0) {
         /* Something is missing from now on, even if nothing changes. */
-        view->quota_since_ms = dl_view_now(view);
-        view->quota = dl_engine_dirty(view->engine);
+        begin_round(view);
     }
 }
 

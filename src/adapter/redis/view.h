@@ -18,7 +18,8 @@
 #include <delight/time.h>
 
 enum {
-    DL_CHUNK_COMMANDS_MAX = 200,
+    DL_CHUNK_COMMANDS_MAX = 400,
+    DL_GROUPS_MAX = 512,          /* more than a chunk's commands and the ranks of one view */
     DL_CHUNK_BYTES_MAX = 64 * 1024,
     DL_CHUNKS_MAX = 8,            /* under way; all of them may be made in one turn of the loop */
     DL_ASIDE_CHUNKS_MAX = 4,      /* for trends and the sweep: the next scores wait behind no more */
@@ -64,6 +65,19 @@ struct dl_argument {
     size_t offset, bytes;
 };
 
+/* A set or rank of which members are added or removed: one command for all of a chunk. */
+struct dl_group {
+    bool removes, ranks;
+    struct dl_argument key;
+    uint32_t first, last, count; /* of its members */
+};
+
+struct dl_member {
+    struct dl_argument score; /* no bytes: none */
+    struct dl_argument name;
+    uint32_t next; /* of the same group */
+};
+
 /* The chunk being built. */
 struct dl_builder {
     struct dl_bytes text;
@@ -73,6 +87,11 @@ struct dl_builder {
     size_t commands, fields;
     struct dl_chunk_item *items;
     size_t item_count, item_capacity;
+    struct dl_group groups[DL_GROUPS_MAX];
+    uint16_t group_slots[2 * DL_GROUPS_MAX]; /* hash table over their keys: index + 1; 0: free */
+    size_t group_count;
+    struct dl_member *members; /* of all groups */
+    size_t member_count, member_capacity;
     const char **argv; /* scratch of the send */
     size_t *argv_bytes;
     size_t argv_capacity;
@@ -138,7 +157,9 @@ struct dl_view {
     bool meta_due, meta_whole, beat_due;
     uint64_t epoch;  /* of republishing; replies to older chunks say nothing about it */
     size_t quota;    /* dirty views that this round may still take */
-    uint64_t quota_since_ms;
+    uint64_t quota_since_ms; /* when the first of them were due … */
+    size_t quota_first;      /* so many; */
+    uint64_t rest_since_ms;  /* the others, since an interval that came before the first had been taken */
     size_t republish_left;
     bool sweep_armed; /* when chunk sweep_after is confirmed */
     uint64_t sweep_after;
@@ -183,10 +204,20 @@ bool dl_chunk_room(struct dl_view *view, size_t under_way_max);
 /* Sends what was built, even nothing (a heartbeat). false: stalled. */
 bool dl_chunk_send(struct dl_view *view);
 void dl_builder_clear(struct dl_view *view);
+bool dl_builder_grow(void **array, size_t *capacity, size_t count, size_t size);
 bool dl_chunk_init(struct dl_view *view);
 void dl_chunk_deinit(struct dl_view *view);
 
 extern const char dl_fence_script[];
+
+/* ---- members.c ---- */
+
+/* The key, of a set or a rank, is the argument that was added last, outside a command. A chunk says of each member at
+ * most once whether it belongs there. No bytes of score: it is removed. */
+void dl_member_set(struct dl_view *view, bool removes, const char *name, size_t bytes);
+void dl_member_rank(struct dl_view *view, const char *score, size_t score_bytes, const char *name, size_t bytes);
+void dl_members_end(struct dl_view *view); /* as commands, at the end of the chunk */
+void dl_members_clear(struct dl_view *view);
 
 /* ---- view.c ---- */
 

@@ -244,7 +244,7 @@ START_TEST(dirty_views_oldest_first)
     sample_apply(engine, &event, 0);
     event.touchpoint = dl_name_of("b");
     sample_apply(engine, &event, 0); /* "all" changes again, and is queued once */
-    check_dirty(engine, "all/0 all/1 touchpoint:a/0 touchpoint:a/1 touchpoint:b/0 touchpoint:b/1");
+    check_dirty(engine, "all/0 touchpoint:a/0 all/1 touchpoint:a/1 touchpoint:b/0 touchpoint:b/1");
     check_dirty(engine, "");
     int64_t a = sample_find(engine, "touchpoint:a");
     dl_engine_mark_dirty(engine, a, 1);
@@ -257,7 +257,7 @@ START_TEST(dirty_views_oldest_first)
     dl_engine_mark_all_dirty(engine);
     ck_assert_int_eq(dl_engine_take_dirty(engine, &id, &window), DL_OK);
     dl_engine_mark_dirty(engine, id, window); /* behind the others now */
-    check_dirty(engine, "all/1 touchpoint:a/0 touchpoint:a/1 touchpoint:b/0 touchpoint:b/1 all/0");
+    check_dirty(engine, "touchpoint:a/0 touchpoint:b/0 all/1 touchpoint:a/1 touchpoint:b/1 all/0");
     /* An add and its retraction: nothing has changed. In another pane: the trend has. */
     for (int i = 0; i < 2; i++) {
         struct dl_batch *batch = sample_batch(0);

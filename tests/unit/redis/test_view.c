@@ -106,6 +106,53 @@ START_TEST(test_changed_fields_only)
 }
 END_TEST
 
+/* What Redis is asked in an interval: one command per hash, one per rank and chunk, and the fence. */
+START_TEST(test_commands)
+{
+    enum { TOUCHPOINTS = 40, VIEWS = 2 * (TOUCHPOINTS + 1) };
+    static struct dl_event events[4 * TOUCHPOINTS];
+    static char names[TOUCHPOINTS][8];
+    view_open(5);
+    for (int i = 0; i < 4 * TOUCHPOINTS; i++) {
+        snprintf(names[i / 4], sizeof names[0], "t%d", i / 4);
+        events[i] = survey(names[i / 4], 10, DL_ABSENT, T0);
+    }
+    freeReplyObject(ask("CONFIG RESETSTAT"));
+    apply(events, 4 * TOUCHPOINTS);
+    publish_all();
+    check_everything();
+    ck_assert_int_lt(calls("sadd"), TOUCHPOINTS);
+
+    for (int i = 0; i < TOUCHPOINTS; i++)
+        events[i] = survey(names[i], 0, DL_ABSENT, T0);
+    apply(events, TOUCHPOINTS);
+    freeReplyObject(ask("CONFIG RESETSTAT"));
+    publish();
+    ck_assert(loop_until(&f.loop, DEADLINE_MS, settled, NULL));
+    ck_assert_int_eq(calls("hset"), VIEWS + calls("pexpire")); /* cx:meta and cx:instance have one of each */
+    ck_assert_int_eq(calls("zadd"), 4);                        /* nps of `all` and of touchpoints, two windows */
+    ck_assert_int_eq(calls("exists") + calls("del") + calls("sadd") + calls("zrem") + calls("hdel"), 0);
+    ck_assert_int_eq(calls("get"), calls("eval"));
+    check_everything();
+
+    /* All of them fall out of the ranks: one removal each. */
+    for (int i = 0; i < TOUCHPOINTS; i++) {
+        events[i] = survey(names[i], 0, DL_ABSENT, T0);
+        events[i].sign = -1;
+    }
+    f.options.rank_min_n = 5;
+    ck_assert_int_eq(dl_view_reconfigure(f.view, &f.options), DL_OK);
+    publish_all();
+    apply(events, TOUCHPOINTS);
+    freeReplyObject(ask("CONFIG RESETSTAT"));
+    publish();
+    ck_assert(loop_until(&f.loop, DEADLINE_MS, settled, NULL));
+    ck_assert_int_eq(calls("zrem"), 2);
+    ck_assert_int_eq(number("ZCARD cx:rank:nps:touchpoint:1h"), 0);
+    check_everything();
+}
+END_TEST
+
 START_TEST(test_vanish)
 {
     view_open(5);
@@ -451,7 +498,8 @@ START_TEST(test_many)
 }
 END_TEST
 
-/* More scores than Redis ever gets through: trends and the sweep get a share all the same. */
+/* More scores than Redis ever gets through: trends and the sweep get a share all the same, and the staleness is that of
+ * what waits, not of how long there has been too much. */
 START_TEST(test_overload)
 {
     enum { TOUCHPOINTS = 400 };
@@ -461,8 +509,9 @@ START_TEST(test_overload)
     freeReplyObject(ask("SADD cx:subjects:touchpoint touchpoint:dead"));
     view_open(5);
     ck_assert(loop_until(&f.loop, DEADLINE_MS, is_view_up, NULL));
-    int64_t start = monotonic_ms();
-    while (count_keys("cx:{*}:*:trend") < 2 * (TOUCHPOINTS + 1) || number("SISMEMBER cx:subjects:touchpoint touchpoint:dead")) {
+    int64_t start = monotonic_ms(), stale_ms = 0;
+    bool fell = false;
+    while (!fell || count_keys("cx:{*}:*:trend") < 2 * (TOUCHPOINTS + 1) || number("SISMEMBER cx:subjects:touchpoint touchpoint:dead")) {
         for (int i = 0; i < TOUCHPOINTS; i++) {
             snprintf(names[i], sizeof names[i], "t%d", i);
             events[i] = survey(names[i], rand() % 11, DL_ABSENT, T0);
@@ -471,17 +520,21 @@ START_TEST(test_overload)
         publish();
         ck_assert_uint_gt(dl_engine_dirty(f.engine), 0);
         uv_run(&f.loop, UV_RUN_ONCE);
+        struct dl_view_counts counts;
+        dl_view_counts(f.view, &counts);
+        fell = fell || counts.stale_ms < stale_ms;
+        stale_ms = counts.stale_ms;
         ck_assert(monotonic_ms() - start < DEADLINE_MS);
     }
 }
 END_TEST
 
-/* On its way to Redis, in every window. */
+/* On its way to Redis, in the first window. */
 static bool is_written(const char *touchpoint)
 {
     char name[64];
     int64_t id = dl_engine_find(f.engine, name, (size_t)snprintf(name, sizeof name, "touchpoint:%s", touchpoint));
-    return !dl_tally_empty(dl_engine_published(f.engine, id, 0)) && !dl_tally_empty(dl_engine_published(f.engine, id, 1));
+    return !dl_tally_empty(dl_engine_published(f.engine, id, 0));
 }
 
 /* More changes than an interval can write: who has been written waits behind those who have not. */
@@ -515,6 +568,7 @@ START_TEST(test_oldest_first)
         struct dl_view_counts counts;
         dl_view_counts(f.view, &counts);
         stale = stale || counts.stale_ms > 0;
+        publish();
         uv_run(&f.loop, UV_RUN_ONCE);
         ck_assert(monotonic_ms() - start < DEADLINE_MS);
     }
@@ -532,7 +586,7 @@ int main(void)
 {
     Suite *suite = suite_create("view");
     static const TTest *const *tests[] = {
-        &test_first, &test_meta, &test_changed_fields_only, &test_vanish, &test_ranks, &test_trends, &test_expiry,
+        &test_first, &test_meta, &test_changed_fields_only, &test_commands, &test_vanish, &test_ranks, &test_trends, &test_expiry,
         &test_evicted, &test_changed_channel, &test_reader_sees_whole_hashes, &test_whole_hashes_in_one_script, &test_many, &test_overload,
         &test_oldest_first,
     };
