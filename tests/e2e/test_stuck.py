@@ -75,3 +75,14 @@ def test_a_client_that_is_not_told_where_to_go_on_is_replaced(broker, redis_serv
         told = lines(daemon, ALARM)
         assert len(told) == 1 and "no transaction is the reason" in told[0]
         assert len(lines(daemon, "making a new one")) == 1
+
+
+def test_a_sending_of_positions_that_never_returns(broker, redis_server, new_topic, tmp_path):
+    """As librdkafka's does when the group's coordinator moves at that moment: the client is given up, and every event counted once."""
+    mode = KafkaMode(broker, redis_server, new_topic, windows=["24h"])
+    with Daemon(mode.config(), tmp_path, binary=FAILPOINTS, env={"DELIGHT_BREAK": "deaf_sender"}) as daemon:
+        words = traffic(daemon.config_path, 5000)
+        Loader().run(*words)
+        daemon.wait_log("librdkafka does not return from the sending of positions", timeout=60)
+        verify(mode, words, "60s")
+        assert len(lines(daemon, "librdkafka does not return")) == 1
