@@ -2,12 +2,6 @@
 
 #include <microhttpd.h>
 
-static void start_plain(void)
-{
-    const struct dl_http_options options = options_of("127.0.0.1:0");
-    start(&options);
-}
-
 /* ---- Requests ---- */
 
 START_TEST(an_answer_has_its_body_and_every_header)
@@ -94,7 +88,7 @@ START_TEST(statuses)
     }
     ck_assert_str_eq(body_of(get("/nowhere", "")),
                      "{\"error\":\"there is no such path\",\"paths\":[\"/echo\",\"/open\",\"/not-yet\",\"/large\",\"/nothing\","
-                     "\"/kept\",\"/second\",\"/asset.css\",\"/tagged.css\",\"/stream\"]}\n");
+                     "\"/kept\",\"/second\",\"/asset.css\",\"/tagged.css\",\"/known\",\"/stream\"]}\n");
     stop();
 }
 END_TEST
@@ -262,7 +256,7 @@ START_TEST(a_token_is_asked_for_but_where_a_route_is_open)
     struct dl_http_options options = options_of("127.0.0.1:0");
     options.token_file = write_token("0123456789abcdef\n");
     start(&options);
-    unlink(options.token_file); /* read once */
+    unlink(options.token_file); /* read at the start */
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         ck_assert_msg(status_of(get("/echo", rows[i].header)) == rows[i].status, "%s: %s", rows[i].header, text);
         ck_assert((rows[i].status == 401) == (strstr(text, "WWW-Authenticate: Bearer realm=\"delightd\"\r\n") != NULL));
@@ -288,6 +282,55 @@ START_TEST(a_token_file_that_cannot_be_is_refused)
         if (there)
             unlink(options.token_file);
     }
+}
+END_TEST
+
+START_TEST(another_token_is_taken_and_what_is_none_is_not)
+{
+    static const char stream[] = "GET /stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer 0123456789abcdef\r\n\r\n";
+    static const char old[] = "Authorization: Bearer 0123456789abcdef\r\n", new[] = "Authorization: Bearer fedcba9876543210\r\n";
+    struct dl_http_options options = options_of("127.0.0.1:0");
+    char path[64];
+    strcpy(path, write_token("0123456789abcdef\n"));
+    options.token_file = path;
+    start(&options);
+    int fd = connect_to(0);
+    text[0] = '\0';
+    send_text(fd, stream);
+    wait_for(has(fd, "retry: "));
+    static const char *const bad[] = {"", "short\n"};
+    for (size_t i = 0; i <= sizeof bad / sizeof bad[0]; i++) {
+        noted[0] = '\0';
+        ck_assert_int_eq(i < 2 ? rename(write_token(bad[i]), path) : unlink(path), 0);
+        ck_assert_int_eq(dl_http_renew_token(http), DL_INVALID);
+        ck_assert_ptr_nonnull(strstr(noted, "http.token_file cannot be used"));
+        ck_assert_int_eq(status_of(get("/echo", old)), 200);
+    }
+    ck_assert_int_eq(rename(write_token("0123456789abcdef"), path), 0); /* the same */
+    ck_assert_int_eq(dl_http_renew_token(http), DL_OK);
+    ck_assert_int_eq(counts().streams, 1);
+    ck_assert_int_eq(rename(write_token("fedcba9876543210"), path), 0);
+    ck_assert_int_eq(dl_http_renew_token(http), DL_OK);
+    ck_assert_int_eq(status_of(get("/echo", old)), 401);
+    ck_assert_int_eq(status_of(get("/echo", new)), 200);
+    wait_for(({ text[0] = '\0'; receive(fd); })); /* it was let in by the one before */
+    close(fd);
+    wait_for(counts().streams == 0);
+    ck_assert_int_eq(counts().streams_dropped, 0); /* too slow it was not */
+    stop();
+    unlink(path);
+}
+END_TEST
+
+START_TEST(a_token_file_that_nobody_writes_is_not_waited_for)
+{
+    char path[64];
+    strcpy(path, write_token(""));
+    unlink(path);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_str_eq(dl_http_token_check(path), "expected a regular file");
+    ck_assert_str_eq(dl_http_token_check("/tmp"), "expected a regular file");
+    unlink(path);
 }
 END_TEST
 
@@ -763,6 +806,8 @@ int main(void)
     tcase_add_test(requests, host_names);
     tcase_add_test(requests, a_token_is_asked_for_but_where_a_route_is_open);
     tcase_add_test(requests, a_token_file_that_cannot_be_is_refused);
+    tcase_add_test(requests, another_token_is_taken_and_what_is_none_is_not);
+    tcase_add_test(requests, a_token_file_that_nobody_writes_is_not_waited_for);
     tcase_add_test(limits, headers_that_are_too_large_are_refused);
     tcase_add_test(limits, connections_over_the_limit_wait_for_one_to_go);
     tcase_add_test(limits, a_request_that_does_not_end_is_closed_however_it_trickles);
