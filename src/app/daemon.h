@@ -29,6 +29,7 @@ struct daemon {
     bool assigned;                    /* Kafka has said which partitions are this process's */
     uint64_t epoch;                   /* assignments that have ended (kafka mode) */
     int64_t forgotten;                /* partitions that were counted and had no committed offset any more (kafka mode) */
+    int64_t stuck;                    /* partitions that nothing is read of: where they go on is not to be had (kafka mode) */
     int64_t opened_ms;                /* monotonic: when ingest's open batch was opened; 0: it is empty */
     struct dl_serve serve;
     struct dl_stall stall;

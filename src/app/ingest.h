@@ -60,6 +60,7 @@ struct dl_ingest_figures {
     bool assigned; /* Kafka has said which partitions are this process's */
     uint64_t epoch; /* assignments that have ended (kafka mode) */
     int64_t forgotten; /* partitions that were counted and had no committed offset any more (kafka mode) */
+    size_t stuck; /* partitions that nothing is read of: where they go on is not to be had (kafka mode) */
     int64_t opened_ms; /* monotonic: when the batch that is counted into was opened; 0: nothing is in it */
     struct dl_kafka_statistics kafka; /* zero until librdkafka has told */
     size_t partition_count;

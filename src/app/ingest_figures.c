@@ -26,6 +26,7 @@ void dl_ingest_tell_figures(struct dl_ingest *ingest, int64_t now_ms)
     if (figures == NULL)
         return;
     *figures = (struct dl_ingest_figures){.assigned = ingest->source != NULL && dl_kafka_source_assigned(ingest->source),
+                                          .stuck = ingest->source == NULL ? 0 : dl_kafka_source_stuck(ingest->source),
                                           .epoch = ingest->epoch, .forgotten = ingest->forgotten, .kafka = ingest->kafka,
                                           .opened_ms = dl_batch_empty(ingest->open) ? 0 : dl_batch_opened_ms(ingest->open)};
     for (size_t i = 0; i < ingest->options.source.topic_count; i++)

@@ -19,7 +19,7 @@ struct sight {
     int64_t clock_ms;
     struct dl_view_counts view;
     int64_t redis_up, redis_fenced;
-    int64_t epoch, forgotten; /* of kafka mode's ingest */
+    int64_t epoch, forgotten, stuck; /* of kafka mode's ingest */
     int64_t open_age_ms;      /* of ingest's open batch */
     struct dl_scorer_counts scorer;
     int64_t checkpoint_age_ms, tallies_lag;
@@ -240,6 +240,8 @@ static const struct row rows[] = {
     {GAUGE("delightd_transactions_in_flight", "", "Batches and checkpoints on their way into Kafka."), .each = add_in_flight},
     {GAUGE("delightd_assignment_epoch", "", "Assignments of partitions that ingest has seen end."), GROUP, AT(epoch)},
     {COUNTER("delightd_offsets_forgotten", "", "Partitions that were counted and had no committed offset any more."), GROUP, AT(forgotten)},
+    {GAUGE("delightd_partitions_stuck", "", "Partitions that nothing is counted of: where they go on has not been told for longer than a transaction may last."),
+     GROUP, AT(stuck)},
     {COUNTER("delightd_checkpoints", "", "Checkpoints written."), SCORER, AT(scorer.checkpoints)},
     {HISTOGRAM("delightd_checkpoint_seconds", "From the first pane collected until Kafka has the checkpoint."), SCORER, AT(scorer.checkpoint)},
     {GAUGE("delightd_checkpoint_age_seconds", "seconds", "Time since this process's last checkpoint."), CHECKPOINTED, AT(checkpoint_age_ms), MS},
@@ -304,7 +306,7 @@ static void look(struct sight *sight, const struct daemon *daemon)
         .daemon = daemon, .ingest = daemon->report.total, .batches = daemon->report.batches, .tallies = daemon->report.tallies,
         .cells = daemon->report.cells, .partitions = (int64_t)dl_report_partitions(&daemon->report), .batch = daemon->report.batch,
         .turns = daemon->stall.turns, .stall_ns = dl_stall_longest_ns(&daemon->stall), .started_ms = daemon->started_wall_ms,
-        .ready = dl_serve_ready(daemon, NULL), .epoch = (int64_t)daemon->epoch, .forgotten = daemon->forgotten,
+        .ready = dl_serve_ready(daemon, NULL), .epoch = (int64_t)daemon->epoch, .forgotten = daemon->forgotten, .stuck = daemon->stuck,
         .open_age_ms = daemon->opened_ms == 0 ? 0 : dl_monotonic_ms() - daemon->opened_ms};
     dl_http_counts(daemon->serve.http, &sight->http);
     if (daemon->ingest != NULL)

@@ -69,6 +69,8 @@ bool dl_serve_ready(const struct daemon *daemon, struct dl_text *missing)
         lacks(missing, &ready, "the process is stopping");
     if (daemon->ingest != NULL && !daemon->assigned)
         lacks(missing, &ready, "Kafka has not said yet which partitions of the events' topics are this process's");
+    if (daemon->stuck > 0)
+        lacks(missing, &ready, "Kafka does not tell where some partitions go on, so nothing of them is counted; the log says what to do");
     if (daemon->scorer != NULL) {
         struct dl_scorer_counts counts;
         dl_scorer_counts(daemon->scorer, &counts);

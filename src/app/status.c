@@ -100,6 +100,7 @@ static void take_figures(struct daemon *daemon)
     daemon->assigned = figures->assigned;
     daemon->epoch = figures->epoch;
     daemon->forgotten = figures->forgotten;
+    daemon->stuck = (int64_t)figures->stuck;
     daemon->opened_ms = figures->opened_ms;
     daemon->kafka = figures->kafka;
     free(figures);

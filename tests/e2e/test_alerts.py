@@ -68,6 +68,8 @@ CASES = [
     ("DelightdOffsetsForgotten", FIRES, {"delightd_offsets_forgotten_total": "0+0x20 1+0x20"} | OLD),
     ("DelightdOffsetsForgotten", FIRES, {"delightd_offsets_forgotten_total": "4+0x40"} | NEW),
     ("DelightdOffsetsForgotten", SILENT, {"delightd_offsets_forgotten_total": "4+0x40"} | OLD),
+    ("DelightdPartitionsStuck", FIRES, {"delightd_partitions_stuck": "0+0x20 3+0x20"}),
+    ("DelightdPartitionsStuck", SILENT, {"delightd_partitions_stuck": "0+0x20 3 0+0x20"}),
     ("DelightdChainGap", FIRES, {"delightd_chain_gaps_total": "0+0x20 1+0x20"} | OLD),
     ("DelightdChainGap", FIRES, {"delightd_chain_gaps_total": "1+0x40"} | NEW),
     ("DelightdChainGap", SILENT, {"delightd_chain_gaps_total": "0+0x40"} | NEW),

@@ -49,6 +49,9 @@ struct dl_kafka_group_options {
     void (*on_revoke)(void *context, bool lost);
     /* Partitions have come; on_start follows for each. Inside poll. */
     void (*on_assign)(void *context, size_t partitions);
+    /* Longer than any transaction may hold positions back: where a partition goes on and is not to be had for so long
+     * is an alarm, and later a new client's affair (source_stuck.c). */
+    int64_t patience_ms;
     /* For waiting in a rebalance. Not asked as yet: poll looks positions up a request
      * at a time, which takes a second at most. */
     bool (*give_up)(void *context);
@@ -140,6 +143,10 @@ void dl_kafka_source_progress(const struct dl_kafka_source *source, int64_t *rea
 size_t dl_kafka_source_partitions(const struct dl_kafka_source *source); /* assigned now */
 /* Kafka has said which partitions are this process's, be it none. */
 bool dl_kafka_source_assigned(const struct dl_kafka_source *source);
+
+/* Kafka mode: partitions of this process that nothing is read of, since where they go on is not to be had for longer
+ * than patience_ms. The alarm is noted. */
+size_t dl_kafka_source_stuck(const struct dl_kafka_source *source);
 
 /* The re-read of a partition, memory mode: [begun, target) is what it held from
  * start_ms on when it was first seen. False: not known yet, or it came later. */

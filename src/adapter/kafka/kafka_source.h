@@ -1,7 +1,8 @@
 /* The inside of the source, shared by its files: source.c (life, delivery),
  * source_topics.c (which partitions there are), source_lookup.c (where they start),
  * source_assign.c (the client and what it reads), source_group.c (kafka mode:
- * which partitions are this process's), source_retention.c. */
+ * which partitions are this process's), source_positions.c and source_stuck.c (kafka
+ * mode: where they go on, and what is said when that is not to be had), source_retention.c. */
 #pragma once
 
 #include "kafka_conf.h"
@@ -37,6 +38,8 @@ struct dl_kafka_partition {
     int32_t leader;   /* -1: none now */
     unsigned attempt;
     int64_t due_ms;   /* next look-up */
+    int64_t since_ms; /* its look-ups fail since then, 0: they do not */
+    rd_kafka_resp_err_t failed_by; /* the last of them */
     int64_t next;     /* next offset; what is below was delivered or is stale */
     int64_t first;    /* the first offset that counts; below it, warm-up */
     int64_t begun;    /* where the re-read began */
@@ -83,6 +86,13 @@ struct dl_kafka_source {
     bool grouped, cooperative;
     bool joined;  /* the group has given partitions (maybe none), and has not taken them back */
     rd_kafka_resp_err_t group_error; /* noted: why the group cannot be joined */
+    struct {
+        size_t partitions;  /* that nothing is read of for longer than the group's patience */
+        size_t told;        /* so many were noted, 0: none */
+        bool told_held;     /* with a transaction as the reason */
+        unsigned given_up;  /* clients, because of them */
+        int64_t give_up_ms; /* not before this is another one; 0: none is due */
+    } stuck;
     bool by_time_unknown; /* noted: the cluster cannot look up by time */
     bool caught_up;
     unsigned rebuilds;
@@ -137,6 +147,18 @@ void dl_kafka_group_lost(struct dl_kafka_source *source);
 void dl_kafka_group_assign(struct dl_kafka_source *source);
 /* What concerns no topic. False: nothing of the group's. */
 bool dl_kafka_group_error(struct dl_kafka_source *source, rd_kafka_resp_err_t code, const char *reason);
+
+/* ---- source_positions.c ---- */
+
+/* The group's positions of one topic's partitions, in the order of `which`, each with its own error; offset below 0:
+ * the group has none. The answer is the caller's, whatever is returned. */
+rd_kafka_resp_err_t dl_kafka_source_ask_positions(struct dl_kafka_source *source, const rd_kafka_topic_partition_list_t *which,
+                                                  unsigned attempt, int64_t until_ms, rd_kafka_topic_partition_list_t **answer);
+
+/* ---- source_stuck.c ---- */
+
+/* Once a second: whether partitions wait for too long until it is known where they go on. */
+void dl_kafka_source_tend_stuck(struct dl_kafka_source *source, int64_t now_ms);
 
 /* ---- source_retention.c ---- */
 

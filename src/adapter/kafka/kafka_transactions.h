@@ -1,6 +1,7 @@
 /* The inside of transactions, shared by transactions.c (life, client, init),
- * transactions_run.c (one transaction, from begin to commit or abort) and
- * transactions_produce.c (records, delivery reports, what is too large). */
+ * transactions_run.c (one transaction, from begin to commit or abort),
+ * transactions_positions.c (the sending of positions) and transactions_produce.c
+ * (records, delivery reports, what is too large). */
 #pragma once
 
 #include "kafka_conf.h"
@@ -105,6 +106,15 @@ void dl_transactions_back_off(struct dl_transactions *transactions, int64_t base
 /* Noted once, until dl_transactions_well. */
 void dl_transactions_note_unwell(struct dl_transactions *transactions);
 void dl_transactions_well(struct dl_transactions *transactions);
+
+/* Forgets the client without ending it: a thread is inside it, and ends it if it ever returns. */
+void dl_transactions_abandon_client(struct dl_transactions *transactions);
+
+/* ---- transactions_positions.c ---- */
+
+/* Sends the positions of the transaction under way; librdkafka itself takes timeout_ms for that. FATAL: it did not
+ * return within the transaction's own timeout, and the client is no more. */
+enum dl_transactions_end dl_transactions_send_positions(struct dl_transactions *transactions, int timeout_ms);
 
 /* ---- transactions_run.c ---- */
 

@@ -333,6 +333,7 @@ static void tend(struct dl_kafka_source *source, int64_t now_ms)
     if (now_ms >= source->ends_due_ms) {
         tell_ends(source);
         dl_kafka_source_serve_retention(source);
+        dl_kafka_source_tend_stuck(source, now_ms);
         source->ends_due_ms = now_ms + ends_ms;
     }
     /* In trouble an answer tells that it is over: ask more often than in peace. */

@@ -18,6 +18,7 @@ static int64_t most(int64_t a, int64_t b)
 struct answers {
     rd_kafka_topic_partition_list_t *low, *end;
     rd_kafka_topic_partition_list_t *hit; /* by time, or the group's positions; NULL: not asked */
+    bool positions_failed;                /* it is the group's positions that are not to be had */
 };
 
 /* Offset -2 asks for the low, -1 for the high watermark (of committed records), others are times. */
@@ -31,16 +32,6 @@ static rd_kafka_resp_err_t ask(struct dl_kafka_source *source, const rd_kafka_to
     if (wait_ms <= 0)
         return RD_KAFKA_RESP_ERR__TIMED_OUT;
     return rd_kafka_offsets_for_times(source->client, *answer, (int)wait_ms);
-}
-
-/* Where the group's last transaction ended. One that is open is waited for:
- * librdkafka asks for stable offsets, since it reads committed records only, and
- * asks again by itself until the time is over. */
-static rd_kafka_resp_err_t ask_committed(struct dl_kafka_source *source, const rd_kafka_topic_partition_list_t *which,
-                                         int64_t until_ms, rd_kafka_topic_partition_list_t **answer)
-{
-    *answer = rd_kafka_topic_partition_list_copy(which);
-    return rd_kafka_committed(source->client, *answer, (int)most(until_ms - dl_kafka_now_ms(), 1));
 }
 
 static void lost(struct dl_kafka_topic *topic, int32_t partition, int64_t from, int64_t to)
@@ -184,6 +175,7 @@ static void begin_reading(struct dl_kafka_topic *topic, int32_t p, int64_t low, 
     }
     partition->phase = DL_KAFKA_READING;
     partition->doubted = false;
+    partition->since_ms = 0;
     partition->begin = DL_KAFKA_RESUME;
     partition->attempt = 0;
     partition->end = most(partition->end, end);
@@ -196,21 +188,34 @@ static rd_kafka_resp_err_t error_in(const rd_kafka_topic_partition_list_t *list,
     return list ? list->elems[i].err : RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-static void look_up_later(struct dl_kafka_topic *topic, int32_t p, rd_kafka_resp_err_t code)
+static void note_later(struct dl_kafka_topic *topic, int32_t p, rd_kafka_resp_err_t code, bool position)
 {
-    struct dl_kafka_partition *partition = &topic->partitions[p];
-    bool committed = partition->begin == DL_KAFKA_COMMITTED;
-    partition->due_ms = dl_kafka_now_ms() + dl_kafka_backoff_ms(partition->attempt++, backoff_ms,
-                                                                committed ? committed_ms_max : backoff_ms_max);
-    if (topic->source->grouped && dl_kafka_group_error(topic->source, code, rd_kafka_err2str(code)))
+    if (topic->partitions[p].attempt != (position ? 3 : 5))
         return;
-    if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+    dl_note(topic->source->notes, DL_NOTE_WARNING,
+            position ? "the committed position of a partition is not to be had now (is a transaction open?); retrying"
+                     : "the offsets of a partition cannot be looked up; retrying",
+            DL_TEXT("topic", topic->name), DL_NUMBER("partition", p), DL_TEXT("reason", rd_kafka_err2str(code)));
+}
+
+/* position: the group's is not to be had. Otherwise it is the topic that did not answer. */
+static void look_up_later(struct dl_kafka_topic *topic, int32_t p, rd_kafka_resp_err_t code, bool position)
+{
+    struct dl_kafka_source *source = topic->source;
+    struct dl_kafka_partition *partition = &topic->partitions[p];
+    partition->due_ms =
+        dl_kafka_now_ms() + dl_kafka_backoff_ms(partition->attempt++, backoff_ms,
+                                                partition->begin == DL_KAFKA_COMMITTED ? committed_ms_max : backoff_ms_max);
+    if (source->grouped && dl_kafka_group_error(source, code, rd_kafka_err2str(code)))
+        return;
+    if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
         dl_kafka_source_refused(topic, rd_kafka_err2str(code));
-    else if (partition->attempt == (committed ? 3 : 5))
-        dl_note(topic->source->notes, DL_NOTE_WARNING,
-                committed ? "the committed position of a partition is not to be had now (is a transaction open?); retrying"
-                          : "the offsets of a partition cannot be looked up; retrying",
-                DL_TEXT("topic", topic->name), DL_NUMBER("partition", p), DL_TEXT("reason", rd_kafka_err2str(code)));
+    } else {
+        if (partition->since_ms == 0)
+            partition->since_ms = dl_kafka_now_ms();
+        partition->failed_by = code;
+        note_later(topic, p, code, position);
+    }
     /* Most likely its leader has moved: ask who it is. */
     topic->due_ms = least(topic->due_ms, partition->due_ms);
 }
@@ -221,20 +226,23 @@ static void take_answers(struct dl_kafka_topic *topic, const rd_kafka_topic_part
     for (int i = 0; i < which->cnt; i++) {
         int32_t p = which->elems[i].partition;
         rd_kafka_resp_err_t own = code;
+        bool position = answers->positions_failed;
         if (own == RD_KAFKA_RESP_ERR_NO_ERROR)
             own = error_in(answers->end, i);
         if (own == RD_KAFKA_RESP_ERR_NO_ERROR)
             own = error_in(answers->low, i);
-        if (own == RD_KAFKA_RESP_ERR_NO_ERROR)
+        if (own == RD_KAFKA_RESP_ERR_NO_ERROR) {
             own = error_in(answers->hit, i);
+            position = own != RD_KAFKA_RESP_ERR_NO_ERROR && topic->source->grouped;
+        }
         if (own != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            look_up_later(topic, p, own);
+            look_up_later(topic, p, own, position);
             continue;
         }
         int64_t low = answers->low->elems[i].offset, end = answers->end->elems[i].offset;
         /* librdkafka 2.8 has reported success without an answer, after the process had stood still. */
         if (low < 0 || end < 0) {
-            look_up_later(topic, p, RD_KAFKA_RESP_ERR__TIMED_OUT);
+            look_up_later(topic, p, RD_KAFKA_RESP_ERR__TIMED_OUT, false);
             continue;
         }
         int64_t hit = answers->hit ? answers->hit->elems[i].offset : low;
@@ -270,7 +278,8 @@ static void look_up_offsets(struct dl_kafka_topic *topic, const rd_kafka_topic_p
     }
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
     if (any_committed(topic, which))
-        code = ask_committed(source, which, until_ms, &answers.hit);
+        code = dl_kafka_source_ask_positions(source, which, attempt, until_ms, &answers.hit);
+    answers.positions_failed = code != RD_KAFKA_RESP_ERR_NO_ERROR;
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         code = ask(source, which, RD_KAFKA_OFFSET_END, until_ms, &answers.end);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)

@@ -69,6 +69,14 @@ static void close_client(struct dl_transactions *transactions)
     transactions->phase = DL_TRANSACTIONS_DEAD;
 }
 
+void dl_transactions_abandon_client(struct dl_transactions *transactions)
+{
+    dl_transactions_free_topics(transactions);
+    rd_kafka_queue_destroy(transactions->queue);
+    transactions->client = NULL;
+    transactions->phase = DL_TRANSACTIONS_DEAD;
+}
+
 void dl_transactions_serve(struct dl_transactions *transactions, int timeout_ms)
 {
     (void)rd_kafka_poll(transactions->client, timeout_ms);

@@ -1,7 +1,6 @@
 #include "kafka_transactions.h"
 
 #include "failpoint.h"
-#include "kafka_membership.h"
 
 #include <stdio.h>
 
@@ -112,14 +111,7 @@ static enum dl_transactions_end send_positions(struct dl_transactions *transacti
     enum dl_transactions_end end = DL_TRANSACTIONS_DONE;
     if (run->position_count == 0)
         return end;
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)run->position_count);
-    for (size_t i = 0; i < run->position_count; i++)
-        rd_kafka_topic_partition_list_add(list, run->positions[i].topic, run->positions[i].partition)->offset =
-            run->positions[i].next;
-    while ((end = dl_transactions_judge(transactions,
-                                        rd_kafka_send_offsets_to_transaction(transactions->client, list,
-                                                                             run->membership->metadata, positions_ms))) ==
-           DL_TRANSACTIONS_AGAIN) {
+    while ((end = dl_transactions_send_positions(transactions, positions_ms)) == DL_TRANSACTIONS_AGAIN) {
         dl_kafka_trouble_silent(&transactions->trouble, transactions->reason);
         dl_transactions_serve(transactions, (int)positions_pause_ms);
         if (dl_transactions_leave(transactions)) {
@@ -127,7 +119,6 @@ static enum dl_transactions_end send_positions(struct dl_transactions *transacti
             break;
         }
     }
-    rd_kafka_topic_partition_list_destroy(list);
     transactions->stale = end == DL_TRANSACTIONS_ABORT && is_stale(transactions->code);
     return end == DL_TRANSACTIONS_STATE ? DL_TRANSACTIONS_ABORT : end;
 }

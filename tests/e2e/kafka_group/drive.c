@@ -270,7 +270,7 @@ static void take_commands(void)
 
 static int run_member(const struct dl_kafka_options *kafka)
 {
-    const struct dl_kafka_group_options group = {missing_offset, on_forgotten, on_revoke, on_assign, give_up, NULL};
+    const struct dl_kafka_group_options group = {missing_offset, on_forgotten, on_revoke, on_assign, 60000, give_up, NULL};
     const struct dl_kafka_source_options source_options = {.kafka = *kafka,
                                                            .topics = options.topics,
                                                            .topic_count = options.topic_count,
