@@ -8,7 +8,8 @@
 #include "kafka_conf.h"
 #include "kafka_trouble.h"
 
-enum { DL_KAFKA_BATCH = 2048 /* records handed out by one poll, at most */ };
+/* Records handed out by one poll, at most: what the caches of one core hold. */
+enum { DL_KAFKA_BATCH = 256 };
 
 /* librdkafka fetches until its queue holds so much. */
 struct dl_kafka_queue_limit {

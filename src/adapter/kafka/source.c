@@ -302,8 +302,10 @@ static size_t take(struct dl_kafka_source *source, int timeout_ms, size_t count_
     for (ssize_t i = 0; i < count; i++) {
         bytes += (int64_t)source->messages[i]->len;
         deliver(source, source->messages[i]);
-        rd_kafka_message_destroy(source->messages[i]);
     }
+    /* Together: memory and counts of references are librdkafka's thread's too, and go from core to core each time. */
+    for (ssize_t i = 0; i < count; i++)
+        rd_kafka_message_destroy(source->messages[i]);
     if (count > 0)
         source->limit.mean_bytes = bytes / count;
     return count > 0 ? (size_t)count : 0;
