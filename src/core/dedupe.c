@@ -107,10 +107,15 @@ static enum dl_status reserve_slot(struct dl_dedupe *dedupe)
     return DL_OK;
 }
 
-static XXH128_hash_t hash_of(const struct dl_dedupe *dedupe, const struct dl_event *event)
+static XXH128_hash_t hash_of(const struct dl_dedupe *dedupe, struct dl_name id, int sign)
 {
     /* An event and its retraction may have the same id and are two. */
-    return XXH3_128bits_withSeed(event->id.data, event->id.bytes, dedupe->seed + (event->sign < 0));
+    return XXH3_128bits_withSeed(id.data, id.bytes, dedupe->seed + (sign < 0));
+}
+
+void dl_dedupe_expect(const struct dl_dedupe *dedupe, struct dl_name id)
+{
+    dl_table_prefetch(&dedupe->table, hash_of(dedupe, id, 1).low64);
 }
 
 enum dl_status dl_dedupe_check(struct dl_dedupe *dedupe, int64_t offset, const struct dl_event *event, bool *duplicate)
@@ -119,7 +124,7 @@ enum dl_status dl_dedupe_check(struct dl_dedupe *dedupe, int64_t offset, const s
     if (event->id.bytes == 0)
         return DL_OK;
     DL_ASSERT(offset >= 0 && offset > dedupe->newest);
-    XXH128_hash_t hash = hash_of(dedupe, event);
+    XXH128_hash_t hash = hash_of(dedupe, event->id, event->sign);
     dl_table_prefetch(&dedupe->table, hash.low64);
     forget_old(dedupe, offset);
     enum dl_status status = reserve_slot(dedupe);
