@@ -97,29 +97,14 @@ static void read_text(struct reader *reader, const yaml_node_t *mapping, const c
     free(text);
 }
 
-static void read_integer(struct reader *reader, const yaml_node_t *mapping, const char *key, int64_t *value)
-{
-    yaml_node_t *node = member(reader, mapping, key);
-    char *text = text_of(reader, node, key);
-    if (text == NULL)
-        return;
-    char *end;
-    errno = 0;
-    long long number = strtoll(text, &end, 10);
-    if (errno != 0 || *end != '\0' || end == text || number < 0)
-        fail(reader, node, key, "a number of 0 or more");
-    else
-        *value = number;
-    free(text);
-}
+struct unit {
+    const char *name;
+    int shift; /* 2 to the power of it */
+};
 
-/* A number, alone or with KiB, MiB or GiB. */
-static void read_bytes(struct reader *reader, const yaml_node_t *mapping, const char *key, int64_t *bytes)
+static void read_number(struct reader *reader, const yaml_node_t *mapping, const char *key, const struct unit *units, size_t unit_count,
+                        const char *expected, int64_t *value)
 {
-    static const struct {
-        const char *name;
-        int shift;
-    } units[] = {{"", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
     yaml_node_t *node = member(reader, mapping, key);
     char *text = text_of(reader, node, key);
     if (text == NULL)
@@ -128,14 +113,26 @@ static void read_bytes(struct reader *reader, const yaml_node_t *mapping, const 
     errno = 0;
     long long number = strtoll(text, &end, 10);
     bool read = false;
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+    for (size_t i = 0; i < unit_count; i++)
         if (errno == 0 && end != text && number >= 0 && number <= INT64_MAX >> units[i].shift && strcmp(end, units[i].name) == 0) {
-            *bytes = (int64_t)number << units[i].shift;
+            *value = (int64_t)number << units[i].shift;
             read = true;
         }
     if (!read)
-        fail(reader, node, key, "bytes, as 65536 or 64KiB");
+        fail(reader, node, key, expected);
     free(text);
+}
+
+static void read_integer(struct reader *reader, const yaml_node_t *mapping, const char *key, int64_t *value)
+{
+    static const struct unit none[] = {{"", 0}};
+    read_number(reader, mapping, key, none, 1, "a number of 0 or more", value);
+}
+
+static void read_bytes(struct reader *reader, const yaml_node_t *mapping, const char *key, int64_t *bytes)
+{
+    static const struct unit units[] = {{"", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
+    read_number(reader, mapping, key, units, sizeof units / sizeof units[0], "bytes, as 65536 or 64KiB", bytes);
 }
 
 static void read_duration(struct reader *reader, const yaml_node_t *mapping, const char *key, int64_t *ms)

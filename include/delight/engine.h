@@ -68,15 +68,21 @@ int64_t dl_engine_now(const struct dl_engine *engine); /* INT64_MIN before the f
  * DL_MEMORY: part of it may have been counted; the caller stops. */
 DL_MUST_USE enum dl_status dl_engine_apply(struct dl_engine *engine, const struct dl_batch *batch);
 
-/* The same for tallies that come from elsewhere than a batch of this process:
+/* The same in two steps, for a loop that has other work, too. First tallies are taken in, of one batch or of several:
+ * together they cost a view hardly more than one of them does. They are gone through at once, and not kept.
  * `each` calls on_tally for every tally of `tallies`, as dl_batch_each does.
- * windows: bit w is set where window w counts them (a window that is new is
- * filled from what is older than the others' state). Late and ahead are counted
- * only if every window is meant. */
+ * windows: bit w is set where window w counts them (a window that is new is filled from what is older than the others'
+ * state). Late and ahead are counted only if every window is meant.
+ * What is gathered already goes to the windows first if it is for other windows, is partly there, or grows large. */
 #define DL_ALL_WINDOWS UINT32_MAX
 typedef enum dl_status dl_engine_each(const void *tallies, dl_batch_on_tally *on_tally, void *context);
-DL_MUST_USE enum dl_status dl_engine_apply_tallies(struct dl_engine *engine, dl_engine_each *each, const void *tallies,
-                                                   uint32_t windows);
+DL_MUST_USE enum dl_status dl_engine_gather(struct dl_engine *engine, dl_engine_each *each, const void *tallies,
+                                            uint32_t windows);
+/* Then they are counted, subject by subject, each subject with all of them at once. max: roughly how many additions to
+ * do, of which touching a view counts as 16 (>= 1). DL_OK: there is more; DL_EMPTY: all is counted. In between T may
+ * move and views may be read; nothing may be taken as changed. */
+DL_MUST_USE enum dl_status dl_engine_apply_some(struct dl_engine *engine, size_t max);
+size_t dl_engine_gathered(const struct dl_engine *engine); /* that are not all counted; 0: nothing waits */
 
 /* ---- State: what a checkpoint keeps, and what is made of it again ---- */
 
@@ -95,7 +101,7 @@ typedef enum dl_status dl_engine_on_pane(void *context, const struct dl_engine_p
  * more. Any other status is on_pane's: that pane and those behind it are not taken.
  * A pane in which all has cancelled out is told of as gone. A pane that was never
  * taken and is gone is not mentioned. Between two calls that make up one
- * checkpoint neither advance nor apply. */
+ * checkpoint neither advance nor gather nor apply; nothing may be gathered (asserted). */
 DL_MUST_USE enum dl_status dl_engine_take_changes(struct dl_engine *engine, size_t max, dl_engine_on_pane *on_pane,
                                                   void *context);
 size_t dl_engine_changes(const struct dl_engine *engine); /* views and gone panes that wait to be taken; 0: none */
@@ -116,7 +122,7 @@ void dl_engine_set_oldest(struct dl_engine *engine, int64_t oldest_ms);
 /* Subjects: ids are small, stable while the subject lives, and used again.
  * A subject lives while any window holds a pane of it, while a view of it is
  * dirty or published (see below), or while a change of it waits to be taken. It is
- * freed by dl_engine_advance or dl_engine_apply only: between them ids and names
+ * freed by dl_engine_advance, _gather or _apply only: between them ids and names
  * stay valid.
  * dl_engine_next_subject: the first live id >= id, or -1. */
 int64_t dl_engine_next_subject(const struct dl_engine *engine, int64_t id);

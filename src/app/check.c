@@ -129,6 +129,11 @@ static enum dl_status check_libraries(const struct dl_config *config, struct dl_
         snprintf(fault, sizeof fault, "expected %s", listen_fault);
         dl_config_add_error(config, errors, "http.listen", fault);
     }
+    const char *token_fault = config->http.token_file == NULL ? NULL : dl_http_token_check(config->http.token_file);
+    if (token_fault != NULL) {
+        snprintf(fault, sizeof fault, "the file cannot be used: %s", token_fault);
+        dl_config_add_error(config, errors, "http.token_file", fault);
+    }
     return errors->errors > 0 ? DL_INVALID : DL_OK;
 }
 

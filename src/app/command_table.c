@@ -73,7 +73,7 @@ const struct dl_command dl_commands[] = {
      "Prints the effective configuration, defaults included and secrets hidden."},
     {"topics", dl_command_topics, topics, true, NULL, NULL, false,
      "delightd topics -c FILE --create|--check [--partitions N] [--replication N] [--set A.B=VALUE]…",
-     "Makes the topics that the configuration needs, or tells what is wrong with those that are there. durability: kafka also "
+     "Makes the topics that the configuration needs, or tells what is wrong with those that are there, which it does not change. durability: kafka also "
      "needs tallies_topic and state_topic, one partition each. Exit status 0: good; 1: something is not as it should be; 78: "
      "the configuration is not good."},
     {"deadletter", dl_command_deadletter, deadletter, true, NULL, NULL, false,

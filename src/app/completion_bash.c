@@ -11,6 +11,13 @@ static void print_options(FILE *out, const struct dl_command *command)
         fprintf(out, " --%s", dl_command_option(taken->tag)->option.name);
 }
 
+static void print_words(FILE *out, void (*print)(FILE *out))
+{
+    fputs("        _delightd_words '", out);
+    print(out);
+    fputs("'\n", out);
+}
+
 static void print_values(FILE *out, const struct dl_option *option)
 {
     if (option->values == DL_VALUES_NONE)
@@ -27,19 +34,16 @@ static void print_values(FILE *out, const struct dl_option *option)
         fputs("        _delightd_files\n", out);
         break;
     case DL_VALUES_SETTING:
-        fputs("        _delightd_words '", out);
-        dl_completion_words_of_settings(out);
-        fputs("'\n        compopt -o nospace 2>/dev/null\n", out);
+        print_words(out, dl_completion_words_of_settings);
+        fputs("        compopt -o nospace 2>/dev/null\n", out);
         break;
     case DL_VALUES_REASONS: /* several, with commas between them */
-        fputs("        case $current in *,*) before=${current%,*},; current=${current##*,} ;; esac\n        _delightd_words '", out);
-        dl_completion_words_of_reasons(out);
-        fputs("'\n", out);
+        fputs("        case $current in *,*) before=${current%,*},; current=${current##*,} ;; esac\n", out);
+        print_words(out, dl_completion_words_of_reasons);
         break;
     case DL_VALUES_COLUMN:
-        fputs("        case $current in +*) before=+; current=${current#+} ;; esac\n        _delightd_words '", out);
-        dl_completion_words_of_columns(out);
-        fputs("'\n", out);
+        fputs("        case $current in +*) before=+; current=${current#+} ;; esac\n", out);
+        print_words(out, dl_completion_words_of_columns);
         break;
     case DL_VALUES_WORDS:
         fprintf(out, "        _delightd_words '%s'\n", option->words);

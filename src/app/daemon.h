@@ -38,7 +38,8 @@ struct daemon {
     uv_timer_t publish, tick, watchdog, deadline;
     uv_signal_t terminate, interrupt, hang_up;
     int64_t started_ms, start_ms, started_wall_ms;
-    bool caught_up; /* memory mode: from now on scores are published */
+    bool whole;     /* memory mode: batches have come up to where the topics ended */
+    bool caught_up; /* memory mode: these are counted, and from now on scores are published */
     bool stopping, scorer_stopped, left, closing;
     int64_t rejects_noted, rejects_note_ms, figures_note_ms;
     struct dl_batch *held; /* memory mode: beyond a clock that has jumped; NULL: none */
@@ -60,6 +61,8 @@ static inline struct dl_scoring *dl_daemon_scoring(const struct daemon *daemon)
 
 void dl_daemon_begin_stop(struct daemon *daemon);
 void dl_daemon_on_publish(uv_timer_t *timer);
+/* On the next turn, and every interval from then on. context: the daemon. */
+void dl_daemon_publish_soon(void *context);
 
 /* ---- reload.c ---- */
 

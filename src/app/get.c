@@ -193,7 +193,7 @@ static void on_settled(void *context, bool whole)
 static void on_patience(uv_timer_t *timer)
 {
     struct get *get = timer->data;
-    fputs("delightd get: Redis does not answer\n", stderr);
+    fprintf(stderr, "delightd get: Redis at %s does not answer\n", dl_reader_address(get->reader));
     end(get, DL_EXIT_FAILED);
 }
 

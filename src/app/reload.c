@@ -45,7 +45,7 @@ static void take_over(struct daemon *daemon, struct dl_config *fresh)
         dl_ingest_set_batch_interval(daemon->ingest, config->batch_interval_ms);
         dl_ingest_set_stop_on_data_loss(daemon->ingest, config->on_data_loss == DL_ON_DATA_LOSS_STOP);
     }
-    uv_timer_start(&daemon->publish, dl_daemon_on_publish, 0, (uint64_t)config->publish_interval_ms);
+    dl_daemon_publish_soon(daemon);
     if (dl_daemon_scoring(daemon) != NULL)
         dl_scoring_reconfigure(dl_daemon_scoring(daemon));
 }
@@ -59,11 +59,13 @@ void dl_daemon_on_hang_up(uv_signal_t *signal, int number)
     dl_service_reloading();
     struct dl_config *fresh = NULL;
     struct dl_config_errors errors = {0};
-    enum dl_status status = dl_config_load(&fresh, daemon->arguments->config_path, daemon->arguments->sets,
-                                           daemon->arguments->set_count, &errors);
+    enum dl_status status = dl_config_reload(&fresh, daemon->arguments->config_path, daemon->arguments->sets,
+                                             daemon->arguments->set_count, &errors);
     if (status == DL_OK)
         status = dl_config_require_service(fresh, &errors);
     note_config_errors(daemon, &errors);
+    if (status == DL_OK && daemon->serve.http != NULL)
+        status = dl_http_renew_token(daemon->serve.http);
     if (status == DL_OK)
         take_over(daemon, fresh);
     else

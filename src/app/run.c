@@ -178,19 +178,45 @@ static enum dl_status each_of_batch(const void *batch, dl_batch_on_tally *on_tal
     return dl_batch_each(batch, on_tally, context);
 }
 
-static void apply(struct daemon *daemon, struct dl_batch *batch)
+static void take(struct daemon *daemon, struct dl_batch *batch)
 {
     if (dl_report_add(&daemon->report, batch, dl_monotonic_ms()) != DL_OK)
         on_scoring_failed(daemon, "report", DL_MEMORY);
     if (daemon->scoring == NULL)
         return; /* kafka mode: it comes back by way of cx.tallies */
-    dl_scoring_apply(daemon->scoring, each_of_batch, batch, dl_batch_newest_ms(batch), DL_ALL_WINDOWS);
-    if (dl_batch_caught_up(batch) && !daemon->caught_up && !dl_scoring_failed(daemon->scoring)) {
-        daemon->caught_up = true;
-        dl_note(daemon->notes, DL_NOTE_NOTICE, "caught up: publishing", DL_NUMBER("events", dl_report_events(&daemon->report)),
-                DL_NUMBER("rejected", dl_report_rejects(&daemon->report)),
-                DL_NUMBER("took_ms", dl_monotonic_ms() - daemon->started_ms));
+    dl_scoring_gather(daemon->scoring, each_of_batch, batch, dl_batch_newest_ms(batch), DL_ALL_WINDOWS);
+    daemon->whole = daemon->whole || dl_batch_caught_up(batch);
+}
+
+void dl_daemon_publish_soon(void *context)
+{
+    struct daemon *daemon = context;
+    if (!daemon->stopping)
+        uv_timer_start(&daemon->publish, dl_daemon_on_publish, 0, (uint64_t)daemon->config->publish_interval_ms);
+}
+
+static void note_caught_up(struct daemon *daemon)
+{
+    if (daemon->caught_up || !daemon->whole || dl_scoring_failed(daemon->scoring))
+        return;
+    daemon->caught_up = true;
+    dl_note(daemon->notes, DL_NOTE_NOTICE, "caught up: publishing", DL_NUMBER("events", dl_report_events(&daemon->report)),
+            DL_NUMBER("rejected", dl_report_rejects(&daemon->report)),
+            DL_NUMBER("took_ms", dl_monotonic_ms() - daemon->started_ms));
+    dl_daemon_publish_soon(daemon);
+}
+
+/* True: a batch was there that is not wholly counted, and something has been done about it. */
+static bool count_some(struct daemon *daemon)
+{
+    if (daemon->scoring == NULL)
+        return false;
+    if (dl_scoring_gathered(daemon->scoring) == 0) {
+        note_caught_up(daemon);
+        return false;
     }
+    dl_scoring_apply_some(daemon->scoring);
+    return true;
 }
 
 /* What has to wait for the clock waits here, and behind it in the ring and in ingest. */
@@ -231,14 +257,18 @@ static void on_batches(uv_async_t *async)
     struct daemon *daemon = async->data;
     if (daemon->ingest == NULL)
         return;
+    if (count_some(daemon)) {
+        uv_async_send(async); /* timers, Redis and HTTP get their turn in between */
+        return;
+    }
     /* Before the ring is read: an ingest that has ended pushes nothing after it. */
     bool ended = dl_ingest_ended(daemon->ingest);
     struct dl_batch *batch = next_batch(daemon);
     if (daemon->held != NULL)
         return; /* dl_daemon_on_publish goes on with it */
     if (batch != NULL) {
-        apply(daemon, batch);
-        uv_async_send(&daemon->batches); /* there may be more; timers, Redis and HTTP get their turn in between */
+        take(daemon, batch);
+        uv_async_send(async); /* it is to be counted, and there may be more */
         dl_batch_destroy(batch);
     } else if (ended) {
         end_ingest(daemon);
@@ -354,7 +384,8 @@ static enum dl_status start_scoring(struct daemon *daemon, int64_t wall_ms)
         const struct dl_scorer_options scorer = {
             .loop = &daemon->loop, .config = daemon->config, .catalogue_json = daemon->catalogue_json, .notes = daemon->notes,
             .kafka = dl_settings_kafka(daemon->config, daemon->notes), .on_fault = on_scorer_fault,
-            .on_stopped = on_scorer_stopped, .context = daemon, .on_changed = dl_serve_on_changed, .changed_context = daemon};
+            .on_stopped = on_scorer_stopped, .on_caught_up = dl_daemon_publish_soon, .context = daemon,
+            .on_changed = dl_serve_on_changed, .changed_context = daemon};
         return dl_settings_has_role(daemon->config, "score") ? dl_scorer_start(&daemon->scorer, &scorer) : DL_OK;
     }
     const struct dl_scoring_options scoring = {

@@ -10,7 +10,7 @@
 
 enum {
     PULSE_MS = 100,
-    RECORDS_PER_TURN = 8,  /* a record is up to half a megabyte of tallies */
+    GATHER_MAX = 1 << 15, /* tallies of several records that are counted together: a standby that takes over has many */
     LEAVE_MS = 1000,
     HANDLES = 4,
 };
@@ -83,7 +83,7 @@ void dl_scorer_end_term(struct dl_scorer *scorer)
     dl_scorer_forget_unreadable(scorer);
     if (scorer->collecting)
         dl_scorer_pause(scorer, false);
-    scorer->collecting = scorer->saving = false;
+    scorer->collecting = scorer->saving = scorer->applying = false;
     scorer->state = DL_SCORER_STANDBY;
     scorer->token = -1;
     if (scorer->stopping)
@@ -95,7 +95,7 @@ static void begin_term(struct dl_scorer *scorer)
     scorer->term++;
     scorer->acquire_due_ms = INT64_MAX;
     scorer->headed = false;
-    scorer->reading = scorer->counted = scorer->publish_from = scorer->tallies_end = 0;
+    scorer->taken = scorer->reading = scorer->counted = scorer->publish_from = scorer->tallies_end = 0;
     scorer->saved = -1;
     scorer->fresh = 0;
     scorer->held = -1;
@@ -122,166 +122,49 @@ static void on_lost(void *context)
     dl_scorer_end_term(scorer);
 }
 
-/* ---- Tallies ---- */
-
-void dl_scorer_follow(struct dl_scorer *scorer, int64_t first)
-{
-    scorer->state = DL_SCORER_FOLLOWING;
-    if (scorer->reading < scorer->counted)
-        dl_note(scorer->options.notes, DL_NOTE_NOTICE, "new windows are filled from the tallies as far back as they reach",
-                DL_NUMBER("from", first), DL_NUMBER("to", scorer->counted));
-    dl_scorer_end_fill(scorer);
-    dl_tallies_begin(scorer->tallies, scorer->reading);
-}
-
-static void reached(struct dl_scorer *scorer)
-{
-    if (scorer->state != DL_SCORER_FOLLOWING || scorer->counted < scorer->publish_from || scorer->reading < scorer->counted)
-        return;
-    scorer->state = DL_SCORER_SCORING;
-    dl_note(scorer->options.notes, DL_NOTE_NOTICE, "caught up: publishing", DL_NUMBER("owner", scorer->token),
-            DL_NUMBER("tallies_next", scorer->counted), DL_NUMBER("took_ms", dl_monotonic_ms() - scorer->took_ms));
-}
-
-static void moved(struct dl_scorer *scorer, int64_t next)
-{
-    if (next > scorer->reading)
-        scorer->reading = next;
-    if (scorer->reading > scorer->counted)
-        scorer->counted = scorer->reading;
-    dl_scorer_end_fill(scorer);
-}
-
-static void note_link(struct dl_scorer *scorer, const char *sentence, const struct dl_chain_link *link, int64_t expected,
-                      const struct dl_batch_part *part, int64_t offset)
-{
-    char topic[256], instance[DL_NAME_BYTES_MAX + 1];
-    snprintf(topic, sizeof topic, "%.*s", (int)link->topic.bytes, link->topic.data);
-    snprintf(instance, sizeof instance, "%.*s", (int)part->instance.bytes, part->instance.data == NULL ? "" : part->instance.data);
-    dl_note(scorer->options.notes, DL_NOTE_ERROR, sentence, DL_TEXT("topic", topic), DL_NUMBER("partition", link->partition),
-            DL_NUMBER("from", link->from < expected ? link->from : expected),
-            DL_NUMBER("to", link->from < expected ? expected : link->from), DL_TEXT("batch_of", instance),
-            DL_NUMBER("tallies_offset", offset));
-}
-
-/* false: this process stops. */
-static bool follow_chain(struct dl_scorer *scorer, const struct dl_batch_part *part, int64_t offset)
-{
-    for (size_t i = 0; i < part->source_count; i++) {
-        const struct dl_chain_link *link = &part->sources[i];
-        int64_t expected;
-        switch (dl_chain_judge(scorer->chain, link, &expected)) {
-        case DL_CHAIN_GOOD:
-            break;
-        case DL_CHAIN_GAP:
-            scorer->counts.gaps++;
-            scorer->counts.lost_records += link->from - expected;
-            note_link(scorer, "a gap in the source chain: these records were never counted", link, expected, part, offset);
-            if (!dl_scorer_go_on(scorer))
-                return false;
-            break;
-        case DL_CHAIN_OVERLAP:
-            if (link->from == link->next)
-                break; /* ingest has given the alarm: the partition begins anew there */
-            note_link(scorer, "an overlap in the source chain: these records were counted twice; this process stops, for exactly-once is broken",
-                      link, expected, part, offset);
-            dl_scorer_fault(scorer, DL_SCORER_OVERLAP);
-            return false;
-        }
-        if (dl_chain_take(scorer->chain, link) != DL_OK) {
-            dl_scorer_out_of_memory(scorer);
-            return false;
-        }
-    }
-    return true;
-}
-
-static void on_record(void *context, int64_t offset, int64_t timestamp_ms, const void *value, size_t bytes)
-{
-    (void)timestamp_ms;
-    struct dl_scorer *scorer = context;
-    if (scorer->state < DL_SCORER_FOLLOWING || scorer->held >= 0 || scorer->faulted)
-        return;
-    struct dl_batch_part part;
-    char detail[DL_DETAIL_SIZE];
-    enum dl_record_fault fault = dl_batch_read(scorer->batch_reader, value, bytes, &part, detail);
-    if (fault == DL_RECORD_MEMORY) {
-        dl_scorer_out_of_memory(scorer);
-        return;
-    }
-    if (fault != DL_RECORD_GOOD) {
-        scorer->counts.unreadable++;
-        dl_note(scorer->options.notes, DL_NOTE_ERROR, "a record of the tallies topic cannot be read: its events are missing",
-                DL_TEXT("topic", scorer->options.config->kafka.tallies_topic), DL_NUMBER("offset", offset),
-                DL_TEXT("fault", dl_record_fault_word(fault)), DL_TEXT("meaning", dl_record_fault_sentence(fault)),
-                DL_TEXT("detail", detail));
-        if (dl_scorer_go_on(scorer))
-            moved(scorer, offset + 1);
-        return;
-    }
-    if (dl_scoring_must_wait(scorer->scoring, part.newest_ms)) {
-        scorer->held = offset;
-        scorer->held_newest_ms = part.newest_ms;
-        return;
-    }
-    bool fills = offset < scorer->counted;
-    if (fills)
-        dl_scorer_fresh_since(scorer, offset, part.written_ms);
-    else if (!follow_chain(scorer, &part, offset))
-        return;
-    dl_scoring_apply(scorer->scoring, dl_batch_part_each, scorer->batch_reader, part.newest_ms,
-                     fills ? scorer->fresh : DL_ALL_WINDOWS);
-    scorer->counts.parts++;
-    moved(scorer, offset + 1);
-    reached(scorer);
-}
-
-static void on_position(void *context, int64_t next, int64_t end)
-{
-    struct dl_scorer *scorer = context;
-    if (scorer->state < DL_SCORER_FOLLOWING || scorer->held >= 0 || scorer->faulted)
-        return;
-    scorer->tallies_end = end;
-    moved(scorer, next);
-    reached(scorer);
-}
-
-/* to < from: the topic ends before what was read: truncated or made anew, and read again from its first record. */
-static void on_loss(void *context, int64_t from, int64_t to)
-{
-    struct dl_scorer *scorer = context;
-    if (scorer->state < DL_SCORER_FOLLOWING || scorer->faulted)
-        return;
-    scorer->counts.lost_records += to > from ? to - from : 0;
-    dl_note(scorer->options.notes, DL_NOTE_ERROR,
-            to > from ? "counted batches are gone before they were scored: scores will lack their events"
-                      : "the tallies topic ends before what was read of it: truncated or made anew; batches are lost",
-            DL_TEXT("topic", scorer->options.config->kafka.tallies_topic), DL_NUMBER("partition", 0), DL_NUMBER("from", from),
-            DL_NUMBER("to", to));
-    if (!dl_scorer_go_on(scorer))
-        return;
-    scorer->reading = to;
-    if (to < from || to > scorer->counted)
-        scorer->counted = to;
-    dl_scorer_end_fill(scorer);
-    reached(scorer);
-}
-
 /* ---- The loop ---- */
 
+static void save_if_due(struct dl_scorer *scorer)
+{
+    if (!scorer->stopping && dl_scorer_may_save(scorer) && dl_monotonic_ms() >= scorer->save_due_ms && dl_scorer_unsaved(scorer))
+        dl_scorer_begin_save(scorer);
+}
+
+static bool poll_tallies(struct dl_scorer *scorer)
+{
+    bool more = dl_tallies_poll(scorer->tallies, 1);
+    size_t gathered = scorer->scoring == NULL ? 0 : dl_scoring_gathered(scorer->scoring);
+    bool fills = scorer->reading < scorer->counted; /* record by record: those of the next may be for other windows */
+    scorer->applying = gathered > 0 && (!more || fills || gathered >= GATHER_MAX);
+    return more;
+}
+
+/* One record, or a part of counting what is gathered, a turn: others want theirs. */
 static void pump(struct dl_scorer *scorer)
 {
     if (scorer->closing || scorer->collecting || scorer->faulted)
         return;
-    if (dl_tallies_poll(scorer->tallies, RECORDS_PER_TURN))
-        uv_async_send(&scorer->again);
+    if (!scorer->applying) {
+        if (poll_tallies(scorer) || scorer->applying)
+            uv_async_send(&scorer->again);
+        return;
+    }
+    dl_scoring_apply_some(scorer->scoring);
+    uv_async_send(&scorer->again);
+    dl_scorer_settle(scorer);
+    if (scorer->applying || scorer->faulted)
+        return;
+    if (scorer->stopping && !scorer->stopped)
+        dl_scorer_stop(scorer);
+    save_if_due(scorer);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     (void)status;
     (void)events;
-    pump(poll->data);
+    struct dl_scorer *scorer = poll->data;
+    uv_async_send(&scorer->again); /* which may be on its way already: once a turn is enough */
 }
 
 static void on_again(uv_async_t *async)
@@ -318,11 +201,6 @@ static void on_messages(uv_async_t *async)
     uv_async_send(async); /* one a turn: others want theirs */
 }
 
-static bool save_is_due(const struct dl_scorer *scorer, int64_t now_ms)
-{
-    return dl_scorer_may_save(scorer) && now_ms >= scorer->save_due_ms && dl_scorer_unsaved(scorer);
-}
-
 static void on_pulse(uv_timer_t *timer)
 {
     struct dl_scorer *scorer = timer->data;
@@ -332,8 +210,7 @@ static void on_pulse(uv_timer_t *timer)
     pump(scorer);
     if (scorer->owner && !scorer->stopping && scorer->state == DL_SCORER_STANDBY && now_ms >= scorer->acquire_due_ms)
         begin_term(scorer);
-    if (!scorer->stopping && save_is_due(scorer, now_ms))
-        dl_scorer_begin_save(scorer);
+    save_if_due(scorer);
 }
 
 /* ---- Life ---- */
@@ -373,7 +250,7 @@ static enum dl_status start_kafka(struct dl_scorer *scorer)
         return status;
     const struct dl_tallies_options tallies = {.kafka = scorer->options.kafka, .topic = config->kafka.tallies_topic,
                                               .group_id = scorer->group_id, .on_statistics = dl_scorer_on_statistics};
-    const struct dl_tallies_callbacks callbacks = {on_owner, on_lost, on_record, on_position, on_loss, scorer};
+    const struct dl_tallies_callbacks callbacks = {on_owner, on_lost, dl_scorer_on_record, dl_scorer_on_position, dl_scorer_on_loss, scorer};
     status = dl_tallies_create(&tallies, &callbacks, &scorer->tallies);
     if (status != DL_OK) {
         dl_checkpoint_stop(scorer->checkpoint, 0);
@@ -443,8 +320,8 @@ void dl_scorer_finish_stop(struct dl_scorer *scorer)
 void dl_scorer_stop(struct dl_scorer *scorer)
 {
     scorer->stopping = true;
-    if (scorer->collecting || scorer->saving)
-        return; /* on_saved comes back */
+    if (scorer->collecting || scorer->saving || (scorer->scoring != NULL && dl_scoring_gathered(scorer->scoring) > 0))
+        return; /* on_saved, or settle, comes back */
     if (dl_scorer_may_save(scorer) && dl_scorer_unsaved(scorer))
         dl_scorer_begin_save(scorer);
     else

@@ -35,6 +35,8 @@ struct dl_scorer_options {
     void (*on_fault)(void *context, enum dl_scorer_fault fault);
     /* After dl_scorer_stop: nothing is left to do, it may be closed. */
     void (*on_stopped)(void *context);
+    /* From now on there is something to publish. */
+    void (*on_caught_up)(void *context);
     void *context;
     /* Of struct dl_view_options. */
     void (*on_changed)(void *context, const struct dl_subject_info *info, int window);

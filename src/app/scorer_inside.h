@@ -1,5 +1,5 @@
-/* The inside of the scorer, shared by scorer.c (states, tallies, the chain) and
- * scorer_state.c (taking the state over, checkpoints). */
+/* The inside of the scorer, shared by scorer.c (states, the loop),
+ * scorer_tallies.c (tallies, the chain) and scorer_state.c (taking the state over, checkpoints). */
 #pragma once
 
 #include "scorer.h"
@@ -45,7 +45,9 @@ struct dl_scorer {
     struct dl_chain *chain;
     int64_t token;
     bool headed;            /* there was a checkpoint */
-    int64_t reading;        /* next offset of cx.tallies to come */
+    int64_t taken;          /* next offset of cx.tallies to come */
+    bool applying;          /* what is gathered is being counted; what comes waits */
+    int64_t reading;        /* all before it is counted in this term */
     int64_t counted;        /* all before it is in every window; above `reading` while new windows are filled */
     int64_t publish_from;   /* scores are shown once this is counted */
     int64_t tallies_end;
@@ -75,10 +77,20 @@ void dl_scorer_out_of_memory(struct dl_scorer *scorer);
 /* Something is lost, as has been said: true when the policy is to go on. */
 bool dl_scorer_go_on(struct dl_scorer *scorer);
 void dl_scorer_end_term(struct dl_scorer *scorer);
-/* The state is there: follow the tallies. first: of cx.tallies. */
-void dl_scorer_follow(struct dl_scorer *scorer, int64_t first);
 void dl_scorer_pause(struct dl_scorer *scorer, bool pause); /* of reading tallies */
 void dl_scorer_finish_stop(struct dl_scorer *scorer);
+
+/* ---- scorer_tallies.c ---- */
+
+/* The state is there: follow the tallies. first: of cx.tallies. */
+void dl_scorer_follow(struct dl_scorer *scorer, int64_t first);
+/* What was taken is counted, unless something is still gathered. */
+void dl_scorer_settle(struct dl_scorer *scorer);
+/* Of struct dl_tallies_callbacks. to < from: the topic ends before what was read: truncated or made anew, and read again
+ * from its first record. */
+void dl_scorer_on_record(void *context, int64_t offset, int64_t timestamp_ms, const void *value, size_t bytes);
+void dl_scorer_on_position(void *context, int64_t next, int64_t end);
+void dl_scorer_on_loss(void *context, int64_t from, int64_t to);
 
 /* ---- scorer_counts.c ---- */
 

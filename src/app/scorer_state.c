@@ -298,11 +298,11 @@ static void on_ownership_lost(struct dl_scorer *scorer, enum dl_status status)
 
 /* ---- Checkpoints ---- */
 
-/* Not while new windows are being filled: a checkpoint would take them for whole. */
+/* Not while new windows are being filled: a checkpoint would take them for whole; nor in the middle of a batch. */
 bool dl_scorer_may_save(const struct dl_scorer *scorer)
 {
     return scorer->state >= DL_SCORER_FOLLOWING && scorer->reading >= scorer->counted && !scorer->collecting && !scorer->saving &&
-           !scorer->faulted;
+           !scorer->faulted && dl_scoring_gathered(scorer->scoring) == 0;
 }
 
 bool dl_scorer_unsaved(const struct dl_scorer *scorer)

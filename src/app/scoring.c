@@ -8,7 +8,10 @@
 
 #include <stdlib.h>
 
-enum { NOTE_MS = 60000 };
+enum {
+    NOTE_MS = 60000,
+    TURN_ADDITIONS = 16384, /* see dl_engine_apply_some: some milliseconds */
+};
 
 struct dl_scoring {
     struct dl_scoring_options options;
@@ -134,15 +137,29 @@ bool dl_scoring_must_wait(const struct dl_scoring *scoring, int64_t newest_ms)
     return scoring->clock.jump_ms != 0 && newest_ms > scoring->clock.now_ms + DL_FUTURE_MS;
 }
 
-void dl_scoring_apply(struct dl_scoring *scoring, dl_engine_each *each, const void *tallies, int64_t newest_ms, uint32_t windows)
+void dl_scoring_gather(struct dl_scoring *scoring, dl_engine_each *each, const void *tallies, int64_t newest_ms, uint32_t windows)
 {
     if (newest_ms > scoring->newest_ms)
         scoring->newest_ms = newest_ms;
     dl_scoring_move_clock(scoring);
     if (scoring->failed || newest_ms == INT64_MIN)
         return; /* no event, so no tally */
-    enum dl_status status = dl_engine_apply_tallies(scoring->engine, each, tallies, windows);
+    enum dl_status status = dl_engine_gather(scoring->engine, each, tallies, windows);
     if (status != DL_OK)
+        fail(scoring, "apply", status);
+}
+
+size_t dl_scoring_gathered(const struct dl_scoring *scoring)
+{
+    return scoring->failed ? 0 : dl_engine_gathered(scoring->engine);
+}
+
+void dl_scoring_apply_some(struct dl_scoring *scoring)
+{
+    if (scoring->failed)
+        return;
+    enum dl_status status = dl_engine_apply_some(scoring->engine, TURN_ADDITIONS);
+    if (status != DL_OK && status != DL_EMPTY)
         fail(scoring, "apply", status);
 }
 

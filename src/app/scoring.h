@@ -43,8 +43,12 @@ int64_t dl_scoring_newest_ms(const struct dl_scoring *scoring); /* accepted even
 /* While a jump of the wall clock is under observation, T follows the boot clock,
  * and events of the new time would be dropped as too far ahead: they have to wait. */
 bool dl_scoring_must_wait(const struct dl_scoring *scoring, int64_t newest_ms);
-/* Counts tallies (dl_engine_apply_tallies) whose newest event is newest_ms. */
-void dl_scoring_apply(struct dl_scoring *scoring, dl_engine_each *each, const void *tallies, int64_t newest_ms, uint32_t windows);
+/* Takes in tallies (dl_engine_gather) whose newest event is newest_ms. */
+void dl_scoring_gather(struct dl_scoring *scoring, dl_engine_each *each, const void *tallies, int64_t newest_ms, uint32_t windows);
+/* Of them, what is not wholly counted yet; 0: nothing, or never more. */
+size_t dl_scoring_gathered(const struct dl_scoring *scoring);
+/* Counts for a turn of the loop. */
+void dl_scoring_apply_some(struct dl_scoring *scoring);
 
 /* partitions, lag, roles: of the status; the rest is filled in here. */
 void dl_scoring_publish(struct dl_scoring *scoring, struct dl_view_status *status);

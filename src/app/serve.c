@@ -9,6 +9,7 @@
 enum {
     BODY_BYTES = 64 * 1024 * 1024, /* as http.connections tells */
     STREAM_BYTES = 256 * 1024,
+    TURN_MS = 5,
     REQUEST_MS = 30000,
     STREAM_MS = 10000,
     KEEP_ALIVE_MS = 10000,
@@ -103,16 +104,26 @@ static void answer_ready(void *context, const struct dl_http_request *request, s
 
 /* ---- Life ---- */
 
+#define PAGE_PARAMETERS "kind", "segment", "window", "limit", "after"
+#define PARAMETERS(...) (const char *const[]){__VA_ARGS__, NULL}
+
+static const char *const no_parameters[] = {NULL};
+
 static const struct dl_http_route paths[] = {
     {.path = "/metrics", .answer = dl_serve_metrics, .keep = DL_HTTP_KEEP_A_SECOND},
     {.path = "/livez", .open = true, .answer = answer_live},
     {.path = "/readyz", .open = true, .answer = answer_ready},
-    {.path = "/api/subjects", .answer = dl_serve_subjects, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
-    {.path = "/api/scores", .answer = dl_serve_scores, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
-    {.path = "/api/trend", .answer = dl_serve_trend, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
-    {.path = "/api/answers", .answer = dl_serve_answers, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
-    {.path = "/api/meta", .answer = dl_serve_meta, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN},
-    {.path = "/api/stream", .stream = true},
+    {.path = "/api/subjects", .answer = dl_serve_subjects, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN,
+     .parameters = PARAMETERS(PAGE_PARAMETERS)},
+    {.path = "/api/scores", .answer = dl_serve_scores, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN,
+     .parameters = PARAMETERS("subject", "fields", PAGE_PARAMETERS)},
+    {.path = "/api/trend", .answer = dl_serve_trend, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN,
+     .parameters = PARAMETERS("subject", "window", "measures")},
+    {.path = "/api/answers", .answer = dl_serve_answers, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN,
+     .parameters = PARAMETERS("subject", "window")},
+    {.path = "/api/meta", .answer = dl_serve_meta, .keep = DL_HTTP_KEEP_UNTIL_FORGOTTEN,
+     .parameters = no_parameters},
+    {.path = "/api/stream", .stream = true, .parameters = no_parameters},
 };
 
 /* The page holds no data: it is served to whoever asks, and brings the token with what it asks for. NULL: out of memory. */
@@ -150,6 +161,7 @@ enum dl_status dl_serve_start(struct daemon *daemon)
         .streams_max = (size_t)config->http.streams,
         .body_bytes_max = BODY_BYTES,
         .stream_bytes = STREAM_BYTES,
+        .turn_ms_max = TURN_MS,
         .request_ms_max = REQUEST_MS,
         .stream_ms_max = STREAM_MS,
         .keep_alive_ms = KEEP_ALIVE_MS,

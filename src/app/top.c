@@ -109,7 +109,7 @@ static void on_timer(uv_timer_t *timer)
 {
     struct command *command = timer->data;
     if (command->top.terminal == NULL) {
-        fputs("delightd top: Redis does not answer\n", stderr);
+        fprintf(stderr, "delightd top: Redis at %s does not answer\n", dl_reader_address(command->top.reader));
         end(command, DL_EXIT_FAILED);
         return;
     }

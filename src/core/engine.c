@@ -59,9 +59,16 @@ void dl_engine_destroy(struct dl_engine *engine)
     free(engine);
 }
 
+/* What is gathered may be all that a subject has. */
+static void sweep(struct dl_engine *engine)
+{
+    if (dl_fanout_waiting(&engine->fanout) == 0)
+        dl_registry_sweep(&engine->windows.registry);
+}
+
 enum dl_status dl_engine_advance(struct dl_engine *engine, int64_t now_ms)
 {
-    dl_registry_sweep(&engine->windows.registry);
+    sweep(engine);
     return dl_windows_advance(&engine->windows, now_ms);
 }
 
@@ -77,19 +84,32 @@ static enum dl_status each_of_batch(const void *tallies, dl_batch_on_tally *on_t
 
 enum dl_status dl_engine_apply(struct dl_engine *engine, const struct dl_batch *batch)
 {
-    return dl_engine_apply_tallies(engine, each_of_batch, batch, DL_ALL_WINDOWS);
+    enum dl_status status = dl_engine_gather(engine, each_of_batch, batch, DL_ALL_WINDOWS);
+    if (status == DL_OK)
+        status = dl_engine_apply_some(engine, SIZE_MAX);
+    return status == DL_EMPTY ? DL_OK : status;
 }
 
-enum dl_status dl_engine_apply_tallies(struct dl_engine *engine, dl_engine_each *each, const void *tallies,
-                                       uint32_t windows)
+enum dl_status dl_engine_gather(struct dl_engine *engine, dl_engine_each *each, const void *tallies, uint32_t windows)
 {
     DL_ASSERT(engine->windows.now_ms != INT64_MIN);
-    dl_registry_sweep(&engine->windows.registry);
-    return dl_fanout_apply(&engine->fanout, &engine->windows, each, tallies, windows);
+    sweep(engine);
+    return dl_fanout_gather(&engine->fanout, &engine->windows, each, tallies, windows);
+}
+
+enum dl_status dl_engine_apply_some(struct dl_engine *engine, size_t max)
+{
+    return dl_fanout_apply(&engine->fanout, &engine->windows, max);
+}
+
+size_t dl_engine_gathered(const struct dl_engine *engine)
+{
+    return dl_fanout_waiting(&engine->fanout);
 }
 
 enum dl_status dl_engine_take_changes(struct dl_engine *engine, size_t max, dl_engine_on_pane *on_pane, void *context)
 {
+    DL_ASSERT(dl_engine_gathered(engine) == 0);
     return dl_changes_take(&engine->windows, max, on_pane, context);
 }
 

@@ -6,28 +6,26 @@
 #include <string.h>
 
 enum {
-    SLICE_NODES = 1 << 18, /* nodes before the steps go to the windows */
+    NODES_MAX = 1 << 18,   /* before the steps have to go to the windows */
+    VIEW_NODES = 16,       /* what touching a view costs, in nodes */
     KEEP_BYTES = 1 << 22,  /* scratch memory that is kept for the next batch */
     LISTS = 8,
     DIGIT_BITS = 8
 };
 #define NO_CELL UINT32_MAX
 
+/* Taking tallies in, or putting them into the windows. */
 struct apply {
     struct dl_fanout *fanout;
     struct dl_windows *windows;
-    int window[DL_WINDOWS_MAX]; /* those that count, the shortest first */
-    int window_count;
-    bool all;             /* every window does */
-    int64_t oldest_s;     /* first second that one of them still holds */
-    int64_t step_s;
-    size_t nodes;         /* that the steps so far will come to */
+    int64_t oldest_s;     /* first second that one of the windows still holds */
     uint32_t cell_number; /* of the last tally */
     bool is_resolved;     /* these are its cell's subjects */
     struct dl_resolved resolved;
     uint32_t cell;        /* the same, noted for the steps; NO_CELL: not yet */
     bool is_open;         /* the sum is of this step of the cell */
     int64_t step;
+    size_t done;          /* nodes, and views at their price */
 };
 
 void dl_fanout_init(struct dl_fanout *fanout)
@@ -122,6 +120,33 @@ static void sum_packed(struct dl_fanout *fanout, uint32_t place)
     dl_sum_add_packed(&fanout->sum, tally.data, tally.bytes);
 }
 
+static int64_t common_divisor(int64_t a, int64_t b)
+{
+    while (b != 0) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+static void choose_windows(struct dl_fanout_plan *plan, const struct dl_windows *windows, uint32_t mask)
+{
+    *plan = (struct dl_fanout_plan){.mask = mask, .all = true};
+    for (int w = 0; w < windows->count; w++) {
+        if ((mask >> w & 1) == 0) {
+            plan->all = false;
+            continue;
+        }
+        int64_t pane_s = windows->window[w].pane_s;
+        int place = plan->window_count++;
+        for (; place > 0 && windows->window[plan->window[place - 1]].pane_s > pane_s; place--)
+            plan->window[place] = plan->window[place - 1];
+        plan->window[place] = w;
+        plan->step_s = common_divisor(plan->step_s, pane_s);
+    }
+}
+
 /* From tallies to steps */
 
 /* Notes the cell's subjects for its steps. */
@@ -159,7 +184,7 @@ static enum dl_status close_step(struct apply *apply)
         return status;
     ((struct dl_fanout_step *)fanout->steps.items)[fanout->steps.count++] =
         (struct dl_fanout_step){.step = apply->step, .tally = place, .cell = apply->cell};
-    apply->nodes += apply->resolved.subjects;
+    fanout->plan.nodes += apply->resolved.subjects;
     return DL_OK;
 }
 
@@ -201,7 +226,7 @@ static enum dl_status chain_nodes(struct apply *apply)
 {
     struct dl_fanout *fanout = apply->fanout;
     const struct dl_fanout_step *steps = fanout->steps.items;
-    enum dl_status status = reserve(&fanout->nodes, apply->nodes, sizeof(struct dl_fanout_node));
+    enum dl_status status = reserve(&fanout->nodes, fanout->plan.nodes, sizeof(struct dl_fanout_node));
     if (status != DL_OK)
         return status;
     struct dl_fanout_node *nodes = fanout->nodes.items;
@@ -240,7 +265,7 @@ static enum dl_status list_parts(struct apply *apply, struct dl_subject *subject
         if (status != DL_OK)
             return status;
         ((struct dl_fanout_part *)fanout->parts.items)[fanout->parts.count++] =
-            (struct dl_fanout_part){.start_s = step->step * apply->step_s, .tally = place};
+            (struct dl_fanout_part){.start_s = step->step * fanout->plan.step_s, .tally = place};
         node = next;
     }
     subject->node = DL_NO_NODE;
@@ -320,6 +345,7 @@ static enum dl_status add_to_window(struct apply *apply, uint32_t subject, int w
 static enum dl_status add_to_windows(struct apply *apply, uint32_t subject)
 {
     struct dl_fanout *fanout = apply->fanout;
+    const struct dl_fanout_plan *plan = &fanout->plan;
     size_t packed = fanout->packed.count;
     fanout->all_merged = false;
     enum dl_status status = list_parts(apply, apply->windows->registry.subjects[subject]);
@@ -327,17 +353,20 @@ static enum dl_status add_to_windows(struct apply *apply, uint32_t subject)
     if (status == DL_OK)
         status = reserve(&fanout->panes, fanout->parts.count, sizeof(struct dl_fanout_part));
     int64_t pane_s = 0; /* that the list has now */
-    for (int i = 0; i < apply->window_count && status == DL_OK; i++) {
-        const struct dl_window *window = &apply->windows->window[apply->window[i]];
+    for (int i = 0; i < plan->window_count && status == DL_OK; i++) {
+        const struct dl_window *window = &apply->windows->window[plan->window[i]];
         /* Panes of the window before are parts of this one's, unless a boundary cuts them. */
         if (pane_s == 0 || window->pane_s % pane_s != 0) {
             memcpy(fanout->panes.items, fanout->parts.items, fanout->parts.count * sizeof(struct dl_fanout_part));
             fanout->panes.count = fanout->parts.count;
         }
         pane_s = window->pane_s;
-        status = add_to_window(apply, subject, apply->window[i]);
+        status = add_to_window(apply, subject, plan->window[i]);
     }
     fanout->packed.count = packed;
+    apply->done += fanout->parts.count + VIEW_NODES * (size_t)plan->window_count;
+    /* The clock may have passed by all of it since it was taken in. */
+    dl_registry_note_gone(&apply->windows->registry, subject);
     return status;
 }
 
@@ -355,19 +384,47 @@ static enum dl_status add_step(struct apply *apply, const struct dl_fanout_step 
     return status;
 }
 
-static enum dl_status flush(struct apply *apply)
+static void forget_gathered(struct dl_fanout *fanout)
+{
+    fanout->steps.count = fanout->cells.count = fanout->subjects.count = fanout->nodes.count = fanout->packed.count = 0;
+    fanout->plan = (struct dl_fanout_plan){.mask = 0};
+}
+
+/* DL_EMPTY: nothing is left. */
+static enum dl_status apply_some(struct apply *apply, size_t max)
 {
     struct dl_fanout *fanout = apply->fanout;
-    enum dl_status status = close_step(apply);
-    if (status == DL_OK)
+    struct dl_fanout_plan *plan = &fanout->plan;
+    enum dl_status status = DL_OK;
+    if (!plan->chained) {
         status = sort_steps(fanout);
-    if (status == DL_OK)
-        status = chain_nodes(apply);
-    for (size_t i = 0; i < fanout->steps.count && status == DL_OK; i++)
-        status = add_step(apply, (struct dl_fanout_step *)fanout->steps.items + i);
-    fanout->steps.count = fanout->cells.count = fanout->subjects.count = fanout->nodes.count = fanout->packed.count = 0;
+        if (status == DL_OK)
+            status = chain_nodes(apply);
+        plan->chained = status == DL_OK;
+    }
+    for (apply->done = 0; status == DL_OK && plan->next < fanout->steps.count && apply->done < max; plan->next++)
+        status = add_step(apply, (struct dl_fanout_step *)fanout->steps.items + plan->next);
+    if (status != DL_OK || plan->next < fanout->steps.count)
+        return status;
+    forget_gathered(fanout);
+    return DL_EMPTY;
+}
+
+/* What is gathered goes into the windows, and what comes is gathered for the same ones. */
+static enum dl_status make_way(struct apply *apply, uint32_t mask)
+{
+    enum dl_status status = apply_some(apply, SIZE_MAX);
+    choose_windows(&apply->fanout->plan, apply->windows, mask);
     apply->cell = NO_CELL;
-    apply->nodes = 0;
+    return status == DL_EMPTY ? DL_OK : status;
+}
+
+enum dl_status dl_fanout_apply(struct dl_fanout *fanout, struct dl_windows *windows, size_t max)
+{
+    struct apply apply = {.fanout = fanout, .windows = windows};
+    enum dl_status status = apply_some(&apply, max);
+    if (status == DL_EMPTY && dl_fanout_bytes(fanout) > KEEP_BYTES)
+        dl_fanout_deinit(fanout);
     return status;
 }
 
@@ -385,8 +442,8 @@ static enum dl_status enter_step(struct apply *apply, const struct dl_cell *cell
     if (apply->is_open && apply->step == step)
         return DL_OK;
     enum dl_status status = close_step(apply);
-    if (status == DL_OK && apply->nodes >= SLICE_NODES)
-        status = flush(apply);
+    if (status == DL_OK && apply->fanout->plan.nodes >= NODES_MAX)
+        status = make_way(apply, apply->fanout->plan.mask);
     if (status == DL_OK && !apply->is_resolved)
         status = dl_resolve(&apply->windows->registry, cell, &apply->resolved);
     apply->is_resolved = apply->is_open = status == DL_OK;
@@ -409,7 +466,7 @@ static enum dl_status on_tally(void *context, const struct dl_batch_tally *tally
     apply->cell_number = tally->cell_number;
     /* An event with Kano answers is late once, not once more per feature; and what
      * comes again for some windows was late before, if it was. */
-    int64_t events = apply->all && tally->cell->feature.bytes == 0 ? tally->events : 0;
+    int64_t events = fanout->plan.all && tally->cell->feature.bytes == 0 ? tally->events : 0;
     if (tally->second < apply->oldest_s) {
         fanout->late += events;
         return DL_OK;
@@ -418,7 +475,7 @@ static enum dl_status on_tally(void *context, const struct dl_batch_tally *tally
         fanout->ahead += events;
         return DL_OK;
     }
-    enum dl_status status = enter_step(apply, tally->cell, dl_floor_div(tally->second, apply->step_s));
+    enum dl_status status = enter_step(apply, tally->cell, dl_floor_div(tally->second, fanout->plan.step_s));
     if (status != DL_OK)
         return status;
     count_over(fanout, &apply->resolved);
@@ -429,45 +486,20 @@ static enum dl_status on_tally(void *context, const struct dl_batch_tally *tally
     return DL_OK;
 }
 
-static int64_t common_divisor(int64_t a, int64_t b)
-{
-    while (b != 0) {
-        int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
-static void choose_windows(struct apply *apply, uint32_t mask)
-{
-    const struct dl_windows *windows = apply->windows;
-    apply->all = true;
-    for (int w = 0; w < windows->count; w++) {
-        if ((mask >> w & 1) == 0) {
-            apply->all = false;
-            continue;
-        }
-        int64_t pane_s = windows->window[w].pane_s;
-        int place = apply->window_count++;
-        for (; place > 0 && windows->window[apply->window[place - 1]].pane_s > pane_s; place--)
-            apply->window[place] = apply->window[place - 1];
-        apply->window[place] = w;
-        apply->step_s = common_divisor(apply->step_s, pane_s);
-    }
-}
-
-enum dl_status dl_fanout_apply(struct dl_fanout *fanout, struct dl_windows *windows, dl_engine_each *each,
-                               const void *tallies, uint32_t mask)
+enum dl_status dl_fanout_gather(struct dl_fanout *fanout, struct dl_windows *windows, dl_engine_each *each,
+                                const void *tallies, uint32_t mask)
 {
     struct apply apply = {.fanout = fanout, .windows = windows, .oldest_s = dl_windows_oldest_s(windows, mask), .cell = NO_CELL};
-    choose_windows(&apply, mask);
-    if (apply.window_count == 0)
-        return DL_OK;
-    enum dl_status status = each(tallies, on_tally, &apply);
-    if (status == DL_OK)
-        status = flush(&apply);
-    if (dl_fanout_bytes(fanout) > KEEP_BYTES)
-        dl_fanout_deinit(fanout);
-    return status;
+    struct dl_fanout_plan *plan = &fanout->plan;
+    enum dl_status status = DL_OK;
+    if (plan->mask != mask || plan->chained)
+        status = make_way(&apply, mask);
+    if (status == DL_OK && plan->window_count > 0)
+        status = each(tallies, on_tally, &apply);
+    return status == DL_OK ? close_step(&apply) : status;
+}
+
+size_t dl_fanout_waiting(const struct dl_fanout *fanout)
+{
+    return fanout->steps.count;
 }

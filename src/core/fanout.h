@@ -6,8 +6,12 @@
  * A step is the longest time that no pane boundary of any window cuts: seconds
  * within one are never told apart again. Many cells have subjects in common ("all"
  * most of all), and many steps have a pane in common: tallies are merged before a
- * window is touched, so that a batch costs a pane one addition and a total one. A
- * large batch goes through in slices, so that this scratch memory is bounded too. */
+ * window is touched, so that a batch costs a pane one addition and a total one; so
+ * do several batches that are gathered together. A large batch goes through in
+ * pieces, so that this scratch memory is bounded too.
+ *
+ * Subjects get their share of what is gathered one after the other, each all of it
+ * at once; the clock may move in between. */
 #pragma once
 
 #include "window.h"
@@ -40,6 +44,18 @@ struct dl_fanout_list {
     size_t count, capacity;
 };
 
+/* What is gathered, and how far it has got. */
+struct dl_fanout_plan {
+    uint32_t mask;              /* the windows that count it; 0: nothing is gathered */
+    int window[DL_WINDOWS_MAX]; /* the same, the shortest first */
+    int window_count;
+    bool all;                   /* every window does */
+    int64_t step_s;
+    size_t nodes;               /* that the steps so far will come to */
+    bool chained;               /* every subject has its nodes: the windows' turn */
+    size_t next;                /* of the steps, in order of time */
+};
+
 struct dl_fanout {
     struct dl_fanout_list steps, sorted; /* dl_fanout_step */
     struct dl_fanout_list cells;         /* dl_fanout_cell */
@@ -50,6 +66,7 @@ struct dl_fanout {
     bool all_merged; /* all parts together are at `all` */
     uint32_t all;
     struct dl_sum sum; /* 0 between uses */
+    struct dl_fanout_plan plan;
     int64_t oldest_s; /* oldest second counted, INT64_MAX: none */
     int64_t late, ahead, over_cap[DL_KINDS], over_segment_values, over_subjects;
 };
@@ -59,7 +76,12 @@ void dl_fanout_deinit(struct dl_fanout *fanout);
 /* Bytes of scratch memory that are held between batches. */
 int64_t dl_fanout_bytes(const struct dl_fanout *fanout);
 
-/* Counts what `each` tells of `tallies` in the windows whose bit is set.
+/* Takes in what `each` tells of `tallies`, for the windows whose bit is set. What is gathered for other windows, or
+ * what is too much, is applied first. DL_MEMORY: part of it has been taken in. */
+DL_MUST_USE enum dl_status dl_fanout_gather(struct dl_fanout *fanout, struct dl_windows *windows, dl_engine_each *each,
+                                            const void *tallies, uint32_t mask);
+/* Nodes that are gathered and not wholly applied; 0: nothing is. */
+size_t dl_fanout_waiting(const struct dl_fanout *fanout);
+/* Counts about as many nodes and views of what is gathered (max >= 1), subject by subject. DL_EMPTY: nothing is left.
  * DL_MEMORY: part of it has been counted. */
-DL_MUST_USE enum dl_status dl_fanout_apply(struct dl_fanout *fanout, struct dl_windows *windows, dl_engine_each *each,
-                                           const void *tallies, uint32_t mask);
+DL_MUST_USE enum dl_status dl_fanout_apply(struct dl_fanout *fanout, struct dl_windows *windows, size_t max);

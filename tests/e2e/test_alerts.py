@@ -173,6 +173,37 @@ def test_every_alert_says_how_bad_it_is_and_what_to_do():
         assert rule["annotations"].keys() == {"summary", "description"}, name
 
 
+# increase() reaches beyond the samples: of 1001 it makes 1006 and a fraction.
+TEXTS = {
+    "DelightdRestarts": ({"process_start_time_seconds": "0 60 120 180+0x40"}, "delightd at a has started 3 times in 30 minutes"),
+    "DelightdDeadLettersWaiting": ({"delightd_dead_letters_total": "5+0x20 1006+0x20"}, "1006 dead letters of the last hour wait for somebody"),
+    "DelightdDataLost": ({"delightd_records_lost_total": "0+0x20 1+0x20"} | OLD, "1 records were gone before a had read them"),
+    "DelightdOffsetsForgotten": ({"delightd_offsets_forgotten_total": "0+0x20 1+0x20"} | OLD, "Kafka had forgotten how far a had read 1 partitions"),
+    "DelightdRedisForgets": ({"delightd_redis_forgotten_total": "0 1 2 3 4+0x40"}, "Redis has lost everything 4 times within an hour (a)"),
+    "DelightdRejects": ({'delightd_records_rejected_total{reason="empty"}': "0+333x40", "delightd_records_total": "0+1000x40"},
+                        "33.3% of the records at a are not events"),
+}  # fmt: skip
+
+
+def test_numbers_in_texts_are_rounded(tmp_path):
+    for name, rule in ALERTS.items():
+        for text in rule["annotations"].values():
+            for shown in re.findall(r"{{ *\$value(.*?)}}", text):
+                assert re.fullmatch(r' \| (humanizeDuration|humanizePercentage|printf "%\.0f") ', shown), (name, text)
+    path = tmp_path / "texts.test.yml"
+    tests = []
+    for alert, (series, summary) in TEXTS.items():
+        case = as_test(alert, FIRES, series)
+        rule = ALERTS[alert]
+        labels = {"job": "delightd", "instance": "a"} if "by (job)" not in rule["expr"] else {"job": "delightd"}
+        case["alert_rule_test"] = [{"eval_time": "30m", "alertname": alert, "exp_alerts": [
+            {"exp_labels": labels | rule["labels"], "exp_annotations": {"summary": summary, "description": rule["annotations"]["description"]}}]}]  # fmt: skip
+        del case["promql_expr_test"]
+        tests.append(case)
+    path.write_text(yaml.safe_dump({"rule_files": [str(rules) for rules in RULE_FILES], "evaluation_interval": "1m", "tests": tests}))
+    promtool("test", "rules", path)
+
+
 @pytest.mark.release_only
 def test_every_alert_fires_and_keeps_silent(tmp_path):
     for fires in (FIRES, SILENT):

@@ -123,5 +123,9 @@ def test_a_connection_that_breaks_while_names_are_read(redis_server):
 
 @pytest.mark.release_only
 def test_nobody_there():
-    away = get("all", "--set", f"redis.url=redis://127.0.0.1:{free_port()}/0", expect=1)
-    assert "redis is away" in away.stderr and "does not answer" in away.stderr
+    port = free_port()
+    where = ["--set", f"redis.url=redis://127.0.0.1:{port}/0"]
+    away = get("all", *where, expect=1)
+    assert "redis is away" in away.stderr and f"delightd get: Redis at 127.0.0.1:{port} does not answer\n" in away.stderr
+    away = run_delightd("top", "--once", *where)
+    assert away.returncode == 1 and f"delightd top: Redis at 127.0.0.1:{port} does not answer\n" in away.stderr

@@ -252,6 +252,14 @@ def test_every_path_parameter_and_answer_of_the_document(broker, redis_server, t
             contract.check(daemon, "/api/scores", 400, headers=secret, fields=fields)
         for measures in ("", "promoters", "nps,nps", "nps,x"):
             contract.check(daemon, "/api/trend", 400, headers=secret, measures=measures, **ask_for)
+        names = {name for _, kind, name in documented() if kind == "parameter"}
+        for path in (path for path in DOCUMENT["paths"] if path.startswith("/api/")):
+            known = {resolve(parameter)["name"] for parameter in DOCUMENT["paths"][path]["get"].get("parameters", [])}
+            for name in (names | {"x"}) - known:
+                answer = contract.check(daemon, path, 400, headers=secret, **{name: "1"})
+                assert f"unknown parameter: {name}" in answer.json()["error"]
+            for name in known:
+                assert f"{name}: given twice" in ask(daemon, f"{path}?{name}=1&{name}=1", headers=secret).json()["error"]
         contract.check(daemon, "/api/trend", 400, headers=secret, subject="all")
         contract.check(daemon, "/api/answers", 400, headers=secret, window="1h")
         contract.check(daemon, "/api/answers", 404, headers=secret, subject="touchpoint:nobody", window="1h")
@@ -283,7 +291,8 @@ def test_every_path_parameter_and_answer_of_the_document(broker, redis_server, t
                 tag = contract.check(daemon, path, 200, real).headers["etag"]
                 contract.check(daemon, path, 304, real, headers={"If-None-Match": tag})
             assert ask(daemon, real, method="POST", headers=secret).status == 405
-            head = ask(daemon, real, method="HEAD", headers=secret, **ask_for)
+            query = ask_for if (path, "parameter", "subject") in contract.seen else {}
+            head = ask(daemon, real, method="HEAD", headers=secret, **query)
             assert head.status == 200 and head.body == "" and head.headers["x-content-type-options"] == "nosniff"
         unknown = ask(daemon, "/nowhere", headers=secret)
         assert unknown.status == 404 and set(unknown.json()["paths"]) == {real for _, real in paths()}
@@ -292,7 +301,7 @@ def test_every_path_parameter_and_answer_of_the_document(broker, redis_server, t
     unreachable = config | {"kafka": config["kafka"] | {"properties": {"bootstrap.servers": "127.0.0.1:1"}}}
     with Daemon(unreachable, tmp_path, name="early") as daemon:
         for path in ("/api/subjects", "/api/scores", "/api/trend", "/api/answers"):
-            contract.check(daemon, path, 503, headers=secret, **ask_for)
+            contract.check(daemon, path, 503, headers=secret, **({} if path == "/api/subjects" else ask_for))
         assert any("partitions" in sentence for sentence in ask(daemon, "/readyz").json()["missing"])
     assert set(documented()) - contract.seen == set()
 
@@ -490,9 +499,33 @@ def test_check_and_reload_know_the_section(broker, redis_server, topic, tmp_path
         assert bad.returncode == 78 and "http.listen: expected an IP address with a port" in bad.stderr
     assert run_delightd("check", "-c", daemon.config_path, "--set", "http.token_file=/nowhere").returncode == 78
     (tmp_path / "short").write_text("short")
+    bad = run_delightd("check", "-c", daemon.config_path, "--set", f"http.token_file={tmp_path / 'short'}")
+    assert bad.returncode == 78 and "http.token_file: the file cannot be used: expected a token of 16" in bad.stderr
     refused = run_delightd("run", "-c", daemon.config_path, "--set", f"http.token_file={tmp_path / 'short'}")
     assert refused.returncode == 78 and "http.token_file cannot be used" in refused.stderr
     with daemon:
         daemon.wait_log("serving HTTP")
         mark = daemon.reload(config | {"http": config["http"] | {"streams": 5}})
         daemon.wait_log(r"restart.*option=http\.streams", since=mark)
+
+
+@pytest.mark.release_only
+def test_a_reload_takes_another_token(broker, redis_server, topic, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("secret-of-sixteen\n")
+    config = config_for(broker, redis_server, topic, http={"listen": "127.0.0.1:0", "token_file": str(token)})
+
+    def statuses(daemon):
+        return [ask(daemon, "/api/meta", headers={"Authorization": f"Bearer {each}"}).status for each in ("secret-of-sixteen", "another-of-sixteen")]
+
+    with Daemon(config, tmp_path) as daemon:
+        daemon.wait_log("serving HTTP")
+        token.write_text("")
+        mark = daemon.reload(config)
+        daemon.wait_log("http.token_file cannot be used", since=mark)
+        daemon.wait_log("reload refused", since=mark)
+        assert statuses(daemon) == [200, 401]
+        token.write_text("another-of-sixteen")
+        mark = daemon.reload(config)
+        daemon.wait_log("another token from now on", since=mark)
+        assert statuses(daemon) == [401, 200]

@@ -107,6 +107,11 @@ def test_sighup_with_a_bad_file_keeps_the_running_configuration_and_says_why(bro
         daemon.send_signal(signal.SIGHUP)
         daemon.wait_log(r"publish_intervall", since=mark)
         daemon.wait_log(r"reload refused", since=mark)
+        daemon.config_path.unlink()
+        os.mkfifo(daemon.config_path)  # nobody writes it: who waited would wait for ever
+        mark = daemon.reload()
+        daemon.wait_log(r"not a regular file", since=mark)
+        daemon.wait_log(r"reload refused", since=mark)
         broker.produce(topic, [survey("t")])
         wait_score(daemon, redis_server, "touchpoint:t", "nps_n", 1)
 

@@ -90,6 +90,10 @@ def test_every_fault_is_told(broker, new_topic, tmp_path):
     # What is there is not changed.
     assert names.run("--create", "--partitions", "2", expect=1).stdout.splitlines() == told
     assert names.run("--check", "--partitions", "4", expect=1).stdout.splitlines()[0] == f"{names.source}: has 2 partitions and should have at least 4"
+    replication = "has replication 1 and should have at least 3; that of a topic that is there is not changed"
+    done = names.run("--create", "--replication", "3", expect=1).stdout.splitlines()
+    assert [line for line in done if line not in told] == [f"{topic}: {replication}" for topic in (names.source, names.dead, names.tallies, names.state)]
+    assert names.run("--check", "--replication", "1", expect=1).stdout.splitlines() == told
     broker.configure_topic(names.source, {"retention.ms": -1})
     broker.configure_topic(names.state, {"cleanup.policy": "compact"})
     names.check(*told[1:4])

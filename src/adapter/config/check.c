@@ -60,6 +60,18 @@ static bool csat_top(const struct dl_config *config, char *sentence, size_t size
     return scale_known(config->scales.csat_max) && config->scales.csat_top > config->scales.csat_max;
 }
 
+static bool csat_target(const struct dl_config *config, char *sentence, size_t size)
+{
+    for (size_t i = 0; i < config->targets.count; i++) {
+        const struct dl_config_target *target = &config->targets.item[i];
+        snprintf(sentence, size, "targets: csat_mean: expected at most scales.csat_max (%d), got %.15g", (int)config->scales.csat_max,
+                 target->value);
+        if (target->field == DL_FIELD_csat_mean && target->value > (double)config->scales.csat_max)
+            return scale_known(config->scales.csat_max);
+    }
+    return false;
+}
+
 static bool topics(const struct dl_config *config, char *sentence, size_t size)
 {
     const struct {
@@ -176,6 +188,7 @@ static const struct {
     {"roles", false, roles},
     {"scales.csat_max", false, csat_max},
     {"scales.csat_top", false, csat_top},
+    {"targets", false, csat_target},
     {"kafka.topics", false, topics},
     {"kafka.properties_files", false, properties},
     {"redis.password_file", false, two_passwords},

@@ -309,13 +309,18 @@ enum dl_status dl_config_parse(struct dl_config **config, const char *text, size
 
 /* ---- Files ---- */
 
+/* What may be read: a pipe or a terminal at the start, whose end is waited for;
+ * while running nothing waits. */
+enum readable { REGULAR, REGULAR_OR_PIPE };
+
 /* Reads a file of at most bytes_max into *text, with a NUL behind it. On DL_IO
  * and DL_INVALID *problem says why. */
-static enum dl_status read_file(const char *path, size_t bytes_max, char **text, size_t *bytes, const char **problem)
+static enum dl_status read_file(const char *path, enum readable readable, size_t bytes_max, char **text, size_t *bytes,
+                                const char **problem)
 {
     struct stat about;
     enum dl_status status = DL_OK;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (readable == REGULAR ? O_NONBLOCK : 0));
     char *data = malloc(bytes_max + 2);
     size_t used = 0;
     if (data == NULL) {
@@ -325,6 +330,9 @@ static enum dl_status read_file(const char *path, size_t bytes_max, char **text,
         status = DL_IO;
     } else if (S_ISDIR(about.st_mode)) {
         *problem = "it is a directory";
+        status = DL_IO;
+    } else if (readable == REGULAR && !S_ISREG(about.st_mode)) {
+        *problem = "it is not a regular file";
         status = DL_IO;
     }
     while (status == DL_OK && used <= bytes_max) {
@@ -356,8 +364,8 @@ static enum dl_status read_file(const char *path, size_t bytes_max, char **text,
     return DL_OK;
 }
 
-enum dl_status dl_config_load(struct dl_config **config, const char *path, const char *const *sets, size_t set_count,
-                              struct dl_config_errors *errors)
+static enum dl_status load(struct dl_config **config, const char *path, enum readable readable, const char *const *sets,
+                           size_t set_count, struct dl_config_errors *errors)
 {
     *config = NULL;
     if (path == NULL)
@@ -365,7 +373,7 @@ enum dl_status dl_config_load(struct dl_config **config, const char *path, const
     char *text = NULL;
     size_t bytes = 0;
     const char *problem = NULL;
-    enum dl_status status = read_file(path, FILE_BYTES_MAX, &text, &bytes, &problem);
+    enum dl_status status = read_file(path, readable, FILE_BYTES_MAX, &text, &bytes, &problem);
     if (status == DL_OK) {
         status = dl_config_parse(config, text, bytes, path, sets, set_count, errors);
         explicit_bzero(text, bytes);
@@ -376,6 +384,18 @@ enum dl_status dl_config_load(struct dl_config **config, const char *path, const
                         status == DL_INVALID ? ", over 1 MiB; expected a configuration" : "");
     }
     return status;
+}
+
+enum dl_status dl_config_load(struct dl_config **config, const char *path, const char *const *sets, size_t set_count,
+                              struct dl_config_errors *errors)
+{
+    return load(config, path, REGULAR_OR_PIPE, sets, set_count, errors);
+}
+
+enum dl_status dl_config_reload(struct dl_config **config, const char *path, const char *const *sets, size_t set_count,
+                                struct dl_config_errors *errors)
+{
+    return load(config, path, REGULAR, sets, set_count, errors);
 }
 
 /* ---- What the service needs ---- */
@@ -395,7 +415,7 @@ static enum dl_status read_secret(struct dl_config *config, const struct dl_conf
     char *text = NULL, quoted[DL_QUOTE_SIZE];
     size_t bytes = 0;
     const char *problem = "it is not text";
-    enum dl_status status = read_file(property->value, SECRET_BYTES_MAX, &text, &bytes, &problem);
+    enum dl_status status = read_file(property->value, REGULAR, SECRET_BYTES_MAX, &text, &bytes, &problem);
     if (status == DL_OK && strlen(text) != bytes)
         status = DL_INVALID;
     if (status == DL_OK) {

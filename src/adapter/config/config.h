@@ -165,12 +165,16 @@ struct dl_config_errors {
 /* "FILE:3:7: error: sentence", one a line, then how many more there are. */
 void dl_config_errors_print(const struct dl_config_errors *errors, FILE *out);
 
-/* Reads the file (NULL: defaults only), then each "a.b=c" of sets over it, in
- * order. On DL_OK *config is the caller's, and errors holds warnings at most.
- * DL_INVALID, DL_IO: *config is NULL and errors says why: every mistake at once,
- * not only the first. DL_MEMORY: *config is NULL. */
+/* Reads the file (NULL: defaults only; a pipe: to its end), then each "a.b=c" of
+ * sets over it, in order. On DL_OK *config is the caller's, and errors holds
+ * warnings at most. DL_INVALID, DL_IO: *config is NULL and errors says why: every
+ * mistake at once, not only the first. DL_MEMORY: *config is NULL. */
 DL_MUST_USE enum dl_status dl_config_load(struct dl_config **config, const char *path, const char *const *sets,
                                           size_t set_count, struct dl_config_errors *errors);
+/* The same while the service runs: nothing is waited for, so a FIFO, a pipe or a
+ * device is DL_IO. */
+DL_MUST_USE enum dl_status dl_config_reload(struct dl_config **config, const char *path, const char *const *sets,
+                                            size_t set_count, struct dl_config_errors *errors);
 
 /* The same over text in memory; name stands for the file in errors. */
 DL_MUST_USE enum dl_status dl_config_parse(struct dl_config **config, const char *text, size_t bytes, const char *name,

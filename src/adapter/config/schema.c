@@ -147,7 +147,7 @@ const struct dl_option dl_options[] = {
              "so that no web page can read it by way of a name of its own."},
     {"http.token_file", DL_OPTION_PATH, AT(http.token_file), 0, 4095, .fallback = "\"\"", .fallback_help = "none",
      .help = "File with a bearer token of 16 to 1024 characters that every request but /livez, /readyz and those of the page's own "
-             "files, which hold no data, must have; as ${CREDENTIALS_DIRECTORY}/http. The page asks for it."},
+             "files, which hold no data, must have; as ${CREDENTIALS_DIRECTORY}/http. The page asks for it. SIGHUP reads the file again."},
     {"http.connections", DL_OPTION_INTEGER, AT(http.connections), 1, 10000, .fallback = "256",
      .help = "Most connections at a time; more wait. 32 KiB each; the answers that they have not read yet take 64 MiB and one answer "
              "in all, then 503 is answered but at /livez and /readyz."},

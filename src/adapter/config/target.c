@@ -10,6 +10,8 @@
 
 enum { CSAT_MAX = 10, RATE_MAX = 1000000 };
 
+static const double nearest_apart = 1e-9; /* what is nearer is one value */
+
 static void deinit_targets(void *value)
 {
     struct dl_config_targets *targets = value;
@@ -69,8 +71,11 @@ static enum dl_status read_value(const struct dl_reading *reading, const struct 
         *value = strtod(node->text, &end);
         /* Decimal digits only: no "nan", no "0x1p3". */
         if (node->text[0] != '\0' && node->text[strspn(node->text, "+-.0123456789")] == '\0' && *end == '\0' && errno == 0 &&
-            *value >= min && *value <= max)
+            *value >= min && *value <= max) {
+            if (fabs(*value) < nearest_apart)
+                *value = 0; /* not -0 */
             return DL_OK;
+        }
     }
     snprintf(expected, sizeof expected, "a number from %g to %g for %s", min, max, dl_fields[field].name);
     dl_reading_wrong(reading, node, expected);
@@ -129,7 +134,7 @@ static bool equal_targets(const void *a, const void *b)
     if (first->count != second->count)
         return false;
     while (i < first->count && first->item[i].field == second->item[i].field &&
-           fabs(first->item[i].value - second->item[i].value) < 1e-9)
+           fabs(first->item[i].value - second->item[i].value) < nearest_apart)
         i++;
     return i == first->count;
 }

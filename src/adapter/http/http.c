@@ -24,42 +24,6 @@ const char *dl_http_library_version(void)
     return text;
 }
 
-/* ---- The loop ---- */
-
-static void on_turn(uv_timer_t *timer);
-
-void dl_http_turn_soon(struct dl_http *http)
-{
-    uv_timer_start(&http->turn, on_turn, 0, 0);
-}
-
-/* Reads, writes, answers; and says when it wants to be called again though nothing comes. */
-static void turn(struct dl_http *http)
-{
-    unsigned long long wait_ms;
-    if (http->daemon == NULL)
-        return;
-    int64_t before = http->counts.connections;
-    (void)MHD_run(http->daemon);
-    if (http->counts.connections < before)
-        dl_http_turn_soon(http); /* at the limit: it accepts again from its next turn on */
-    else if (MHD_get_timeout(http->daemon, &wait_ms) == MHD_YES)
-        uv_timer_start(&http->turn, on_turn, wait_ms, 0); /* 0: after the others have had their turn */
-    else
-        uv_timer_stop(&http->turn);
-}
-
-static void on_turn(uv_timer_t *timer)
-{
-    turn(timer->data);
-}
-
-static void on_readable(uv_poll_t *poll, int status, int events)
-{
-    (void)status, (void)events;
-    turn(poll->data);
-}
-
 /* ---- Connections ---- */
 
 static void on_connection(void *context, struct MHD_Connection *handle, void **socket_context,
@@ -197,7 +161,7 @@ static void listen_now(struct dl_http *http)
     http->poll.data = http;
     http->polled = true;
     http->handles++;
-    uv_poll_start(&http->poll, UV_READABLE, on_readable);
+    uv_poll_start(&http->poll, UV_READABLE, dl_http_on_readable);
     dl_note(http->options.notes, DL_NOTE_NOTICE, "serving HTTP", DL_TEXT("address", http->options.listen),
             DL_NUMBER("port", dl_http_port(http)), DL_TEXT("token", http->token == NULL ? "none" : "required"));
 }
@@ -223,9 +187,8 @@ static void destroy(struct dl_http *http)
         free((char *)(uintptr_t)http->options.hosts[i]);
     free((void *)(uintptr_t)http->options.hosts);
     free((char *)(uintptr_t)http->options.listen);
-    if (http->token != NULL)
-        explicit_bzero(http->token, strlen(http->token));
-    free(http->token);
+    free((char *)(uintptr_t)http->options.token_file);
+    dl_http_free_token(http->token);
     free(http->not_found);
     free(http->ring);
     free(http);
@@ -254,11 +217,11 @@ static bool copy_options(struct dl_http *http, const struct dl_http_options *opt
     char **hosts = calloc(options->host_count + 1, sizeof *hosts);
     http->options = *options;
     http->options.hosts = (const char *const *)hosts;
-    http->options.token_file = NULL;
+    http->options.token_file = options->token_file == NULL ? NULL : strdup(options->token_file);
     http->options.listen = strdup(options->listen);
     http->ring = malloc(options->stream_bytes);
     http->not_found = list_routes(options->routes);
-    bool good = hosts != NULL && http->options.listen != NULL && http->ring != NULL && http->not_found != NULL;
+    bool good = (options->token_file == NULL || http->options.token_file != NULL) && hosts != NULL && http->options.listen != NULL && http->ring != NULL && http->not_found != NULL;
     for (size_t i = 0; good && i < options->host_count; i++) {
         hosts[i] = strdup(options->hosts[i]);
         good = hosts[i] != NULL;
@@ -286,10 +249,11 @@ enum dl_status dl_http_open(struct dl_http **result, uv_loop_t *loop, const stru
         return status;
     }
     http->loop = loop;
-    uv_timer_init(loop, &http->turn);
+    uv_idle_init(loop, &http->soon);
+    uv_timer_init(loop, &http->later);
     uv_timer_init(loop, &http->tick);
-    http->turn.data = http->tick.data = http;
-    http->handles = 2;
+    http->soon.data = http->later.data = http->tick.data = http;
+    http->handles = 3;
     http->keep_alive_ms = dl_http_now(http);
     uv_timer_start(&http->tick, on_tick, DL_HTTP_TICK_MS, DL_HTTP_TICK_MS);
     listen_now(http);
@@ -313,6 +277,7 @@ static void stop_daemon(struct dl_http *http)
     if (http->daemon == NULL)
         return;
     dl_http_stream_end_all(http);
+    dl_http_wait_end_all(http);
     dl_http_forget_all(http);
     MHD_stop_daemon(http->daemon);
     http->daemon = NULL;
@@ -328,9 +293,27 @@ void dl_http_close(struct dl_http *http, void (*on_closed)(void *context), void 
     http->closed_context = context;
     if (http->polled)
         uv_close((uv_handle_t *)&http->poll, on_handle_closed); /* before its descriptor is */
-    uv_close((uv_handle_t *)&http->turn, on_handle_closed);
+    uv_close((uv_handle_t *)&http->soon, on_handle_closed);
+    uv_close((uv_handle_t *)&http->later, on_handle_closed);
     uv_close((uv_handle_t *)&http->tick, on_handle_closed);
     stop_daemon(http);
+}
+
+enum dl_status dl_http_renew_token(struct dl_http *http)
+{
+    char *token;
+    if (http->token == NULL)
+        return DL_OK;
+    enum dl_status status = dl_http_read_token(http->options.token_file, &token, http->options.notes);
+    if (status != DL_OK)
+        return status;
+    if (strcmp(token, http->token) != 0) {
+        dl_note(http->options.notes, DL_NOTE_NOTICE, "http.token_file: another token from now on");
+        dl_http_stream_close_all(http); /* they were opened with the one before */
+    }
+    dl_http_free_token(http->token);
+    http->token = token;
+    return DL_OK;
 }
 
 void dl_http_counts(const struct dl_http *http, struct dl_http_counts *counts)

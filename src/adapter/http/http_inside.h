@@ -1,5 +1,5 @@
-/* The inside of HTTP: http.c (life, the loop), listen.c (addresses), request.c
- * (who may have what), kept.c (answers that stand for a moment), stream.c
+/* The inside of HTTP: http.c (life), turn.c (the loop, and how much of it is
+ * HTTP's), listen.c (addresses), request.c (who may have what), kept.c (answers that stand for a moment), stream.c
  * (server-sent events).
  *
  * All streams read one ring of bytes, each at a place of its own:
@@ -38,6 +38,11 @@ struct dl_http_connection {
     struct dl_http *http;
     struct dl_http_connection *before, *after;
     int fd;
+    /* Of turn.c */
+    struct MHD_Connection *waiting_handle;
+    struct dl_http_connection *waiting_after; /* it waits; NULL: as the last, or not at all */
+    bool its_turn;
+
     uint64_t since_ms; /* loop time at which it was accepted, its request began, or its last answer was sent */
 
     /* If it is a stream */
@@ -70,12 +75,17 @@ struct dl_http {
     char *not_found;                /* body of a 404 */
     struct MHD_Daemon *daemon;      /* NULL: not listening */
     uv_poll_t poll;                 /* while there is a daemon */
-    uv_timer_t turn, tick;
+    uv_idle_t soon;                 /* the next turn is due though nothing comes */
+    uv_timer_t later;               /* it is, after a while */
+    uv_timer_t tick;
     int handles;                    /* that libuv still holds */
     bool closing, polled;
     uint64_t listen_due_ms, keep_alive_ms;
     int told;                       /* errno of the last failure to listen that was noted; 0: none */
     struct dl_http_connection *connections;
+    struct dl_http_connection *waiting, *waiting_last; /* for a turn: first come, first served */
+    uint64_t turn_ns;               /* when the present turn began */
+    bool answered;                  /* somebody in it */
     struct dl_http_kept kept[DL_HTTP_KEPT_MAX];
     char *ring;
     uint64_t written;
@@ -90,14 +100,24 @@ struct dl_http {
 const char *dl_http_address_parse(const char *text, struct dl_http_address *address);
 /* A descriptor that listens, or -1 and errno. A socket file that nobody serves any more is replaced. */
 int dl_http_listen(const struct dl_http_address *address);
-/* DL_INVALID: noted. */
+/* DL_INVALID: noted, and *token is left as it is. */
 DL_MUST_USE enum dl_status dl_http_read_token(const char *path, char **token, struct dl_note_sink *notes);
+/* NULL: nothing to do. */
+void dl_http_free_token(char *token);
 
 /* ---- http.c ---- */
 
 uint64_t dl_http_now(const struct dl_http *http);
+
+/* ---- turn.c ---- */
+
 /* libmicrohttpd has something to do. */
 void dl_http_turn_soon(struct dl_http *http);
+void dl_http_on_readable(uv_poll_t *poll, int status, int events);
+/* In libmicrohttpd's call for an answer. true: the connection is suspended now, and is asked again in a later turn. */
+bool dl_http_wait_turn(struct dl_http_connection *connection, struct MHD_Connection *handle);
+/* Suspended connections cannot be closed: before libmicrohttpd is stopped. */
+void dl_http_wait_end_all(struct dl_http *http);
 
 /* ---- request.c ---- */
 
@@ -125,5 +145,7 @@ void dl_http_forget_all(struct dl_http *http);
 struct MHD_Response *dl_http_stream_open(struct dl_http *http, struct dl_http_connection *connection,
                                          struct MHD_Connection *handle);
 void dl_http_stream_tick(struct dl_http *http);
-/* Suspended connections cannot be closed: before libmicrohttpd is stopped. */
+/* As dl_http_wait_end_all. */
 void dl_http_stream_end_all(struct dl_http *http);
+/* Whoever has one must come again. */
+void dl_http_stream_close_all(struct dl_http *http);

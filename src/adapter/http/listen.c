@@ -137,16 +137,17 @@ static const char *token_fault(const char *token, size_t bytes)
     return NULL;
 }
 
-enum dl_status dl_http_read_token(const char *path, char **token, struct dl_note_sink *notes)
+/* NULL: *token is what the file holds. Otherwise what is wrong with it. */
+static const char *read_token(const char *path, char **token)
 {
-    *token = NULL;
     enum { ROOM = DL_HTTP_TOKEN_BYTES_MAX + 3 }; /* a line end, and one too many */
+    struct stat about;
     char *text = calloc(1, ROOM);
     if (text == NULL)
-        return DL_MEMORY;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = file < 0 ? -1 : read(file, text, ROOM - 1);
-    const char *fault = got < 0 ? strerrordesc_np(errno) : NULL;
+        return strerrordesc_np(ENOMEM);
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* of a FIFO that nobody writes, too, it comes back */
+    ssize_t got = file < 0 || fstat(file, &about) != 0 ? -1 : S_ISREG(about.st_mode) ? read(file, text, ROOM - 1) : 0;
+    const char *fault = got < 0 ? strerrordesc_np(errno) : S_ISREG(about.st_mode) ? NULL : "expected a regular file";
     if (file >= 0)
         close(file);
     if (fault == NULL) {
@@ -157,10 +158,33 @@ enum dl_status dl_http_read_token(const char *path, char **token, struct dl_note
     }
     if (fault == NULL) {
         *token = text;
-        return DL_OK;
+        return NULL;
     }
     explicit_bzero(text, ROOM);
     free(text);
+    return fault;
+}
+
+void dl_http_free_token(char *token)
+{
+    if (token != NULL)
+        explicit_bzero(token, strlen(token));
+    free(token);
+}
+
+const char *dl_http_token_check(const char *path)
+{
+    char *token = NULL;
+    const char *fault = read_token(path, &token);
+    dl_http_free_token(token);
+    return fault;
+}
+
+enum dl_status dl_http_read_token(const char *path, char **token, struct dl_note_sink *notes)
+{
+    const char *fault = read_token(path, token);
+    if (fault == NULL)
+        return DL_OK;
     dl_note(notes, DL_NOTE_ERROR, "http.token_file cannot be used", DL_TEXT("file", path), DL_TEXT("reason", fault));
     return DL_INVALID;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 static const char json[] = "application/json";
 
@@ -91,7 +92,7 @@ static enum MHD_Result queue_text(struct dl_http *http, struct MHD_Connection *c
 static enum MHD_Result refuse(struct dl_http *http, struct MHD_Connection *connection, unsigned status, const char *header,
                               const char *value, const char *error)
 {
-    char body[256];
+    char body[512];
     snprintf(body, sizeof body, "{\"error\":\"%s\"}\n", error);
     http->counts.refused++;
     return queue_text(http, connection, status, header, value, body);
@@ -236,6 +237,78 @@ static enum MHD_Result answer(struct dl_http *http, const struct dl_http_request
     return result;
 }
 
+/* ---- The query ---- */
+
+/* Of one request; libmicrohttpd 0.9.75 has no room for some hundred more, and closes without a word. */
+enum { ARGUMENTS_MAX = 64 };
+
+struct query {
+    const char *const *parameters; /* what the route knows */
+    uint64_t seen;                 /* of them, by place */
+    char fault[384];               /* "": none; fit for a JSON string */
+};
+
+static void tell_parameters(struct query *query)
+{
+    size_t used = strlen(query->fault);
+    for (size_t i = 0; query->parameters[i] != NULL && used < sizeof query->fault; i++)
+        used += (size_t)snprintf(query->fault + used, sizeof query->fault - used, "%s%s", i == 0 ? "; expected " : ", ", query->parameters[i]);
+}
+
+static enum MHD_Result on_argument(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    (void)kind;
+    struct query *query = context;
+    char shown[64];
+    snprintf(shown, sizeof shown, "%s", name == NULL ? "" : name);
+    for (char *letter = shown; *letter != '\0'; letter++)
+        if (*letter < ' ' || *letter > '~' || *letter == '"' || *letter == '\\')
+            *letter = '?';
+    size_t i = 0;
+    while (query->parameters[i] != NULL && (name == NULL || strcmp(query->parameters[i], name) != 0))
+        i++;
+    if (query->parameters[i] == NULL) {
+        snprintf(query->fault, sizeof query->fault, "unknown parameter: %s", shown);
+        tell_parameters(query);
+    } else if ((query->seen >> i & 1) != 0) {
+        snprintf(query->fault, sizeof query->fault, "%s: given twice", shown);
+    } else if (value == NULL) {
+        snprintf(query->fault, sizeof query->fault, "%s: expected a value, as %s=…", shown, shown);
+    }
+    query->seen |= UINT64_C(1) << i;
+    return query->fault[0] == '\0' ? MHD_YES : MHD_NO;
+}
+
+/* route NULL: there is no such path. */
+static void check_query(const struct dl_http_request *request, const struct dl_http_route *route, struct query *query)
+{
+    *query = (struct query){.parameters = route == NULL ? NULL : route->parameters};
+    if (strstr(request->uri, "%00") != NULL) /* what is behind it would not be seen */
+        snprintf(query->fault, sizeof query->fault, "the address holds a NUL byte, %%00");
+    else if (query->parameters != NULL)
+        (void)MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, on_argument, query);
+}
+
+static bool arguments_are_many(const char *uri)
+{
+    size_t count = 1;
+    for (const char *letter = strchr(uri, '?'); letter != NULL && *letter != '\0'; letter++)
+        count += *letter == '&';
+    return count > ARGUMENTS_MAX;
+}
+
+/* Past libmicrohttpd, which has not read the query yet, and would find no room for its own answer either. */
+static void refuse_arguments(struct dl_http_connection *connection)
+{
+    static const char answer[] = "HTTP/1.1 414 URI Too Long\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\n"
+                                 "Cache-Control: no-store\r\nConnection: close\r\n\r\n{\"error\":\"more than 64 parameters\"}\n";
+    connection->http->counts.requests++;
+    connection->http->counts.refused++;
+    connection->dropped = true;
+    (void)send(connection->fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)shutdown(connection->fd, SHUT_RDWR);
+}
+
 static const struct dl_http_route *find_route(const struct dl_http *http, const char *path)
 {
     const struct dl_http_route *route = http->options.routes;
@@ -249,6 +322,10 @@ void *dl_http_on_uri(void *context, const char *uri, struct MHD_Connection *conn
     struct dl_http_connection *asking = connection_of(connection);
     if (asking != NULL) /* the silence is over: the request has its own time */
         asking->since_ms = dl_http_now(context);
+    if (asking != NULL && arguments_are_many(uri)) {
+        refuse_arguments(asking);
+        return NULL;
+    }
     size_t bytes = strlen(uri) + 1;
     struct dl_http_request *request = malloc(sizeof *request + bytes);
     if (request == NULL)
@@ -268,7 +345,7 @@ enum MHD_Result dl_http_on_request(void *context, struct MHD_Connection *connect
     if (!head && strcmp(method, MHD_HTTP_METHOD_GET) != 0)
         return refuse(http, connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Allow", "GET, HEAD", "only GET and HEAD are served");
     if (request == NULL)
-        return MHD_NO; /* out of memory */
+        return MHD_NO; /* out of memory, or refused already */
     if (!request->seen) { /* an answer now would end the connection behind it */
         request->seen = true;
         return MHD_YES;
@@ -277,6 +354,9 @@ enum MHD_Result dl_http_on_request(void *context, struct MHD_Connection *connect
         *upload_bytes = 0;
         return MHD_YES;
     }
+    struct dl_http_connection *asking = connection_of(connection);
+    if (asking != NULL && dl_http_wait_turn(asking, connection))
+        return MHD_YES;
     const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
     if (!http->address.local && host == NULL)
         return refuse(http, connection, MHD_HTTP_BAD_REQUEST, NULL, NULL, "a Host header is expected");
@@ -286,6 +366,10 @@ enum MHD_Result dl_http_on_request(void *context, struct MHD_Connection *connect
     if (!(route != NULL && route->open) && !token_known(http, connection))
         return refuse(http, connection, MHD_HTTP_UNAUTHORIZED, "WWW-Authenticate", "Bearer realm=\"delightd\"",
                       "the bearer token of http.token_file is expected");
+    struct query query;
+    check_query(request, route, &query);
+    if (query.fault[0] != '\0')
+        return refuse(http, connection, MHD_HTTP_BAD_REQUEST, NULL, NULL, query.fault);
     if (route == NULL)
         return queue_text(http, connection, MHD_HTTP_NOT_FOUND, NULL, NULL, http->not_found);
     if (route->stream)

@@ -119,6 +119,17 @@ static void end_if_left(struct dl_http_connection *connection)
     wake(connection);
 }
 
+void dl_http_stream_close_all(struct dl_http *http)
+{
+    for (struct dl_http_connection *connection = http->connections; connection != NULL; connection = connection->after) {
+        if (connection->stream == NULL)
+            continue;
+        connection->dropped = true;
+        (void)shutdown(connection->fd, SHUT_RDWR);
+        wake(connection);
+    }
+}
+
 void dl_http_stream_tick(struct dl_http *http)
 {
     uint64_t now_ms = dl_http_now(http);

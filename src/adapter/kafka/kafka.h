@@ -417,13 +417,13 @@ struct dl_kafka_topic_wish {
     const char *name;
     int partitions;          /* 0: any number; to create: the broker's default */
     bool exact;              /* not more than `partitions` either */
-    int replication;         /* to create: -1: the broker's default */
+    int replication;         /* at least; -1: any; to create: the broker's default */
     const struct dl_kafka_property *configs; /* wanted values, as cleanup.policy */
     size_t config_count;
 };
 /* Calls on_fault with a sentence for each thing that is not as wished: the topic
- * is missing, has other partitions, another cleanup.policy; retention.ms is
- * compared as "at least". DL_OK: asked (see faults). DL_AWAY, DL_REFUSED: error says why. */
+ * is missing, has other partitions, fewer replicas, another cleanup.policy;
+ * retention.ms is compared as "at least". DL_OK: asked (see faults). DL_AWAY, DL_REFUSED: error says why. */
 typedef void dl_kafka_on_topic_fault(void *context, const char *topic, const char *sentence);
 DL_MUST_USE enum dl_status dl_kafka_topics_check(const struct dl_kafka_options *options, const struct dl_kafka_topic_wish *wishes,
                                                  size_t count, int timeout_ms, dl_kafka_on_topic_fault *on_fault, void *context,

@@ -239,6 +239,16 @@ static void tell_missing(const struct checking *checking)
         fault(checking, event ? "this user may not see it (grant Describe on it)" : "does not exist");
 }
 
+/* Of the partition that has the fewest; there is one. */
+static int replicas_of(const struct rd_kafka_metadata_topic *topic)
+{
+    int fewest = topic->partitions[0].replica_cnt;
+    for (int i = 1; i < topic->partition_cnt; i++)
+        if (topic->partitions[i].replica_cnt < fewest)
+            fewest = topic->partitions[i].replica_cnt;
+    return fewest;
+}
+
 static void check_topic(const struct checking *checking)
 {
     const struct dl_kafka_topic_wish *wish = checking->wish;
@@ -255,6 +265,9 @@ static void check_topic(const struct checking *checking)
         (topic->partition_cnt < wish->partitions || (wish->exact && topic->partition_cnt > wish->partitions)))
         fault(checking, "has %d partition%s and should have %s%d", topic->partition_cnt, topic->partition_cnt == 1 ? "" : "s",
               wish->exact ? "" : "at least ", wish->partitions);
+    if (topic->partition_cnt > 0 && replicas_of(topic) < wish->replication)
+        fault(checking, "has replication %d and should have at least %d; that of a topic that is there is not changed",
+              replicas_of(topic), wish->replication);
     check_configs(checking);
 }
 

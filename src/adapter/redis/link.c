@@ -106,6 +106,11 @@ size_t dl_redis_buffered(const struct dl_redis *redis)
     return redis->buffered;
 }
 
+const char *dl_redis_address(const struct dl_redis *redis)
+{
+    return redis->address;
+}
+
 bool dl_redis_up(const struct dl_redis *redis)
 {
     return redis->state == DL_LINK_UP;

@@ -387,6 +387,11 @@ void dl_reader_close(struct dl_reader *reader)
     dl_redis_close(reader->redis, on_closed, reader);
 }
 
+const char *dl_reader_address(const struct dl_reader *reader)
+{
+    return dl_redis_address(reader->redis);
+}
+
 bool dl_reader_up(const struct dl_reader *reader)
 {
     return dl_redis_up(reader->redis);

@@ -50,6 +50,7 @@ DL_MUST_USE enum dl_status dl_reader_open(struct dl_reader **reader, uv_loop_t *
                                           const struct dl_reader_callbacks *callbacks);
 void dl_reader_close(struct dl_reader *reader); /* frees itself; no callbacks from now on */
 bool dl_reader_up(const struct dl_reader *reader);
+const char *dl_reader_address(const struct dl_reader *reader); /* dl_redis_address */
 bool dl_reader_idle(const struct dl_reader *reader); /* nothing is asked */
 /* In the words of Redis, what it refused of this round: since nothing was asked. NULL: nothing. */
 const char *dl_reader_refused(const struct dl_reader *reader);

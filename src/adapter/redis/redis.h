@@ -46,6 +46,8 @@ DL_MUST_USE enum dl_status dl_redis_open(struct dl_redis **redis, uv_loop_t *loo
  * everything. The link frees itself. */
 void dl_redis_close(struct dl_redis *redis, void (*on_closed)(void *context), void *context);
 bool dl_redis_up(const struct dl_redis *redis);
+/* "127.0.0.1:6379" or a socket's path, as the log names it. Lives as long as the link. */
+const char *dl_redis_address(const struct dl_redis *redis);
 /* DL_AWAY: not up. DL_FULL: the buffer is over its limit. DL_MEMORY. Then nothing was taken and
  * on_reply is not called. Never calls back from inside. */
 DL_MUST_USE enum dl_status dl_redis_send(struct dl_redis *redis, size_t argc, const char *const *argv, const size_t *argv_bytes,

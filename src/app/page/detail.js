@@ -1,9 +1,10 @@
 // One subject: its score, trend, distribution of answers, waiting and handling times, and every field there is.
 
 import { $, el, setAttribute, setHidden, setText } from "./dom.js";
-import { answersBehind, count, field, format, interval, label, scaleOf, targetOf, unitSign, verdict } from "./fields.js";
+import { answersBehind, count, field, format, interval, label, scaleOf, targetOf, unitSign } from "./fields.js";
 import { decode, parse } from "./names.js";
 import { choice } from "./choice.js";
+import { drawScore, makeScore } from "./score.js";
 import { drawTrack, makeTrack } from "./track.js";
 import { axis, colour, makeChart, plain } from "./charts.js";
 
@@ -22,8 +23,7 @@ let lines = new Map(); // the scores at the top: by measure
 /* ---- Scores ---- */
 
 function makeLine(name) {
-  const parts = { value: el("span", { className: "value" }), mark: el("span", { className: "mark" }), says: el("span", { className: "unseen" }),
-    note: el("span", { className: "note" }), track: makeTrack() };
+  const parts = { ...makeScore(), note: el("span", { className: "note" }), track: makeTrack() };
   const element = el("div", { className: "score-line" }, el("span", { className: "label" }, label(name)),
     el("span", { className: "big" }, parts.value, parts.mark, parts.says), parts.track.element, parts.note);
   element.dataset.measure = name;
@@ -38,15 +38,11 @@ function drawScores(scores) {
     $("detail-score").replaceChildren(...[...lines.values()].map((line) => line.element));
   }
   for (const [name, { element, parts }] of lines) {
-    const judged = verdict(name, scores);
-    const value = scores[name], target = targetOf(name), ends = interval(name, scores);
-    setText(parts.value, format(name, value) + (value === undefined ? "" : unitSign(name)));
-    setText(parts.mark, judged.mark);
-    setText(parts.says, judged.text);
+    const target = targetOf(name), ends = interval(name, scores);
+    setAttribute(element, "data-verdict", drawScore(parts, name, scores));
     setText(parts.note, [ends === "" ? "" : `95 %: ${ends}`, `n ${count(answersBehind(name, scores))}`,
       target === undefined ? "" : `target ${format(name, target)}`].filter(Boolean).join(" · "));
-    setAttribute(element, "data-verdict", judged.state);
-    drawTrack(parts.track, name, scores, scaleOf(name, [value ?? 0]));
+    drawTrack(parts.track, name, scores, scaleOf(name, [scores[name] ?? 0]));
   }
 }
 

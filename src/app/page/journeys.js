@@ -1,9 +1,10 @@
 // A tile per journey: its score, how it moved, its stages in order, the weakest of them marked.
 
 import { $, el, setAttribute, setHidden, setOrder, setText } from "./dom.js";
-import { answersBehind, count, enoughAnswers, format, interval, label, scaleOf, unitSign, verdict, worseFirst } from "./fields.js";
+import { answersBehind, count, enoughAnswers, interval, label, scaleOf, worseFirst } from "./fields.js";
 import { decode, encode, parse } from "./names.js";
 import { choice } from "./choice.js";
+import { drawScore, makeScore } from "./score.js";
 import { drawTrack, makeTrack } from "./track.js";
 import { sparkline } from "./sparkline.js";
 
@@ -32,14 +33,12 @@ function weakestOf(stages, scores, measure) {
 
 function makeStage(subject) {
   const parts = {
-    value: el("span", { className: "value" }),
-    mark: el("span", { className: "mark" }),
-    says: el("span", { className: "unseen" }),
+    ...makeScore(),
     weakest: el("span", { className: "weakest", hidden: true }, "weakest"),
     track: makeTrack(),
   };
   const button = el("button", { type: "button", className: "stage" },
-    el("span", { className: "name" }, parse(subject).name), parts.weakest, parts.value, parts.mark, parts.says, parts.track.element);
+    el("span", { className: "name" }, parse(subject).name), parts.weakest, parts.value, parts.mark, " ", parts.says, parts.track.element);
   button.dataset.subject = subject;
   return { item: el("li", {}, button), button, parts };
 }
@@ -47,9 +46,7 @@ function makeStage(subject) {
 function makeTile(subject) {
   const name = decode(subject.slice("journey:".length));
   const parts = {
-    value: el("span", { className: "value" }),
-    mark: el("span", { className: "mark" }),
-    says: el("span", { className: "unseen" }),
+    ...makeScore(),
     note: el("p", { className: "note" }),
     stages: el("ol", { className: "stages" }),
     line: sparkline(),
@@ -57,19 +54,10 @@ function makeTile(subject) {
   const open = el("button", { type: "button", className: "link" }, name);
   open.dataset.subject = subject;
   const tile = el("article", { className: "tile" },
-    el("header", {}, el("h3", {}, open), el("p", { className: "big" }, parts.value, parts.mark, parts.says)),
+    el("header", {}, el("h3", {}, open), el("p", { className: "big" }, parts.value, parts.mark, " ", parts.says)),
     el("div", { className: "under" }, parts.note, parts.line.element), parts.stages);
   tile.dataset.journey = name;
   return { tile, parts, stages: new Map() };
-}
-
-function drawScore(parts, measure, scores) {
-  const judged = verdict(measure, scores);
-  const value = scores?.[measure];
-  setText(parts.value, format(measure, value) + (value === undefined ? "" : unitSign(measure)));
-  setText(parts.mark, judged.mark);
-  setText(parts.says, judged.text === "" ? "" : ` ${judged.text}`);
-  return judged.state;
 }
 
 function drawStages(tile, subjects, scores, scale) {

@@ -1,19 +1,18 @@
 // The first row: scores of all customers. Each is a button that makes it the measure of the page.
 
 import { $, el, setAttribute, setText } from "./dom.js";
-import { answersBehind, count, field, format, interval, shortLabel, targetOf, unitSign, verdict } from "./fields.js";
+import { answersBehind, count, field, format, interval, shortLabel, targetOf, unitSign } from "./fields.js";
 import { choice, choose } from "./choice.js";
+import { drawScore, makeScore } from "./score.js";
 
 export const HEADLINES = ["nps", "csat", "ces", "delight", "service_level", "wait_p95_ms", "fcr", "complaint_rate"];
 const figures = new Map();
 
 function make(name) {
   const parts = {
-    value: el("span", { className: "value" }),
-    mark: el("span", { className: "mark" }),
+    ...makeScore(),
     note: el("span", { className: "note" }),
     target: el("span", { className: "note" }),
-    says: el("span", { className: "unseen" }),
   };
   const button = el("button", { type: "button", className: "figure" },
     el("span", { className: "label", title: field(name).help }, shortLabel(name)), el("span", { className: "big" }, parts.value, parts.mark),
@@ -30,14 +29,10 @@ export function drawSummary(scores) {
       $("figures").append(el("li", {}, figures.get(name).button));
     }
     const { button, parts } = figures.get(name);
-    const judged = verdict(name, scores);
     const target = targetOf(name);
-    setText(parts.value, format(name, scores[name]) + (scores[name] === undefined ? "" : unitSign(name)));
-    setText(parts.mark, judged.mark);
-    setText(parts.says, judged.text);
+    setAttribute(button, "data-verdict", drawScore(parts, name, scores));
     setText(parts.note, interval(name, scores) || `n ${count(answersBehind(name, scores))}`);
     setText(parts.target, target === undefined ? "" : `target ${format(name, target)}${unitSign(name)}`);
-    setAttribute(button, "data-verdict", judged.state);
     setAttribute(button, "aria-pressed", String(choice.measure === name));
   }
 }

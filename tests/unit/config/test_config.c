@@ -325,7 +325,7 @@ static const char printed[] =
     "redis: {url: 'unix:///a?db=3', tls: {ca_file: \"/a:b c\"}, connect_timeout: 1m, buffer_bytes: 1048577}\n"
     "clock: event\nwindows: [48h, 90m, 1m]\nsegments: [\"-a\", null-b, \"~\", \"null\", \"1.5\", a.b]\n"
     "scales: {csat_max: 10}\nservice_level: {threshold: 1ms, short_abandon: 0s}\nrank: {measures: [fcr, nps]}\ntrends: {measures: []}\n"
-    "targets: {nps: -12.5, csat: 80.1, wait_p95_ms: 90s, kano_worse: -0.3333, csat_mean: 10, complaint_rate: 1000000}\n"
+    "targets: {nps: -12.5, csat: 80.1, wait_p95_ms: 90s, kano_worse: -0.3333, csat_mean: 10, complaint_rate: 1000000, ces: -0, expectation_mean: -0.0000000001}\n"
     "catalogue:\n  unknown_touchpoint: other\n  journeys:\n"
     "    - {name: \"a: b\", stages: [{name: \"- x\", touchpoints: [\"~\", \"\\u0001\", \"#\", \" lead\", \"{\", \"*a\", \"$$\", \"|\", \"k: \"]}, {name: s}]}\n"
     "    - {name: b, stages: [{name: s, touchpoints: [t]}, {name: \"- x\"}]}\n"
@@ -346,6 +346,8 @@ START_TEST(print_loads_back)
     char *twice = text_of(print_config, again);
     ck_assert_str_eq(once, twice);
     ck_assert_ptr_nonnull(strstr(once, "csat: 80.1\n")); /* as it was written */
+    ck_assert_ptr_nonnull(strstr(once, "ces: 0\n"));
+    ck_assert_ptr_nonnull(strstr(once, "expectation_mean: 0\n"));
     free(once);
     free(twice);
     dl_config_destroy(again);
@@ -470,6 +472,47 @@ START_TEST(files)
 }
 END_TEST
 
+/* A reload waits for nobody; who starts a command with a pipe wants what is in it. */
+START_TEST(files_that_are_none)
+{
+    struct dl_config *config = NULL;
+    errors = (struct dl_config_errors){0};
+    char path[64], shown[32];
+    strcpy(path, temporary_file("", 0));
+    ck_assert_int_eq(dl_config_reload(&config, path, NULL, 0, &errors), DL_OK);
+    dl_config_destroy(config);
+    unlink(path);
+    ck_assert_int_eq(mkfifo(path, 0600), 0); /* nobody writes it */
+    const char *const paths[] = {path, "/dev/zero", "/dev/null"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        ck_assert_int_eq(dl_config_reload(&config, paths[i], NULL, 0, &errors), DL_IO);
+        ck_assert_str_eq(errors.item[i].text, "the file cannot be read: it is not a regular file");
+    }
+    ck_assert_int_eq(dl_config_reload(&config, "/tmp", NULL, 0, &errors), DL_IO);
+    ck_assert_str_eq(errors.item[3].text, "the file cannot be read: it is a directory");
+
+    char text[256];
+    snprintf(text, sizeof text, "kafka: {properties_files: {sasl.password: %s}}", path);
+    config = parse(text, DL_OK);
+    ck_assert_int_eq(dl_config_require_service(config, &errors), DL_INVALID);
+    ck_assert_ptr_nonnull(strstr(errors.item[0].text, "cannot be read: it is not a regular file"));
+    dl_config_destroy(config);
+    unlink(path);
+
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    ck_assert_int_eq(write(ends[1], "clock: event", 12), 12);
+    close(ends[1]);
+    snprintf(shown, sizeof shown, "/dev/fd/%d", ends[0]);
+    errors = (struct dl_config_errors){0};
+    ck_assert_int_eq(dl_config_reload(&config, shown, NULL, 0, &errors), DL_IO);
+    ck_assert_int_eq(dl_config_load(&config, shown, NULL, 0, &errors), DL_OK);
+    ck_assert_int_eq(config->clock, DL_CLOCK_EVENT);
+    dl_config_destroy(config);
+    close(ends[0]);
+}
+END_TEST
+
 START_TEST(service)
 {
     struct dl_config *config = parse("", DL_OK);
@@ -584,6 +627,7 @@ int main(void)
     tcase_add_test(values, empty_values);
     tcase_add_test(values, sets);
     tcase_add_test(values, files);
+    tcase_add_test(values, files_that_are_none);
     tcase_add_test(values, service);
     tcase_add_test(values, error_of_others);
     TCase *rows = tcase_create("rows");

@@ -50,6 +50,8 @@ static const struct {
     {"targets: {csat: nan}", "f:1:17: error: targets: expected a number from 0 to 100 for csat, got \"nan\""},
     {"targets: {csat: \"1 \"}", "f:1:17: error: targets: expected a number from 0 to 100 for csat"},
     {"targets: {csat_mean: 11}", "f:1:22: error: targets: expected a number from 1 to 10 for csat_mean, got \"11\""},
+    {"targets: {csat_mean: 5.01}", "f:1:1: error: targets: csat_mean: expected at most scales.csat_max (5), got 5.01"},
+    {"scales: {csat_max: 7}\ntargets: {nps: 40, csat_mean: 8}", "f:2:1: error: targets: csat_mean: expected at most scales.csat_max (7), got 8"},
     {"targets: {kano_worse: 0.1}", "f:1:23: error: targets: expected a number from -1 to 0 for kano_worse, got \"0.1\""},
     {"targets: {ces: [1]}", "f:1:16: error: targets: expected a number from 0 to 100 for ces, got a list"},
     {"targets: {wait_p95_ms: 60}", "f:1:24: error: targets: expected a duration (a number with ms, s, m, h or d) from 0s to 365d, got \"60\""},

@@ -165,6 +165,29 @@ static void apply(struct round *round, struct dl_engine *engine, size_t first, s
     dl_batch_destroy(batch);
 }
 
+static enum dl_status each_of_batch(const void *batch, dl_batch_on_tally *on_tally, void *context)
+{
+    return dl_batch_each(batch, on_tally, context);
+}
+
+/* Some of what is gathered, or nothing, is counted at once. */
+static void gather(struct round *round, struct dl_engine *engine, size_t first, size_t end)
+{
+    struct dl_batch *batch = batch_of(round, first, end);
+    MUST(round, dl_engine_gather(engine, each_of_batch, batch, DL_ALL_WINDOWS) == DL_OK);
+    dl_batch_destroy(batch);
+    enum dl_status status = DL_OK;
+    for (int64_t i = draw_in(&round->random, -2, 3); i > 0 && status == DL_OK; i--)
+        status = dl_engine_apply_some(engine, (size_t)draw_in(&round->random, 1, 300));
+    MUST(round, status == DL_OK || (status == DL_EMPTY && dl_engine_gathered(engine) == 0));
+}
+
+static void finish(struct round *round, struct dl_engine *engine)
+{
+    MUST(round, dl_engine_apply_some(engine, SIZE_MAX) == DL_EMPTY);
+    MUST(round, dl_engine_gathered(engine) == 0);
+}
+
 static void step_events(struct round *round)
 {
     struct model *model = round->model;
@@ -180,7 +203,7 @@ static void step_events(struct round *round)
         return;
     for (size_t from = first; from < model->event_count;) {
         size_t end = from + (size_t)draw_in(&round->random, 1, (int64_t)(model->event_count - from));
-        apply(round, round->split, from, end);
+        gather(round, round->split, from, end);
         from = end;
     }
 }
@@ -360,6 +383,7 @@ static void compare(struct round *round, struct dl_engine *engine, bool settled)
 
 static void settle(struct round *round, struct dl_engine *engine)
 {
+    finish(round, engine);
     publish_all(round, engine);
     advance(round, engine, round->model->now_ms);
     compare(round, engine, true);
@@ -372,8 +396,10 @@ static void step(struct round *round)
     else
         step_events(round);
     compare(round, round->engine, false);
-    if (round->split != NULL)
+    if (round->split != NULL && draw_one_in(&round->random, 2)) {
+        finish(round, round->split);
         compare(round, round->split, false);
+    }
     if (draw_one_in(&round->random, 16)) { /* Redis has forgotten all */
         dl_engine_forget_published(round->engine);
         dl_engine_mark_all_dirty(round->engine);
@@ -385,6 +411,8 @@ static void step(struct round *round)
         publish(round, round->engine, draw_in(&round->random, 0, 20));
     if (round->split != NULL && draw_one_in(&round->random, 4))
         settle(round, round->split);
+    else if (round->split != NULL && draw_one_in(&round->random, 2)) /* what waits to be counted does not hinder it */
+        publish(round, round->split, draw_in(&round->random, 0, 20));
 }
 
 static void run_round(uint64_t seed)

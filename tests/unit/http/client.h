@@ -106,7 +106,8 @@ static const struct dl_http_route routes[] = {
     {.path = "/second", .answer = answer_made, .keep = DL_HTTP_KEEP_A_SECOND},
     {.path = "/asset.css", .content_type = "text/css", .bytes = "p{}", .byte_count = 3},
     {.path = "/tagged.css", .content_type = "text/css", .bytes = "p{}", .byte_count = 3, .etag = "\"7f\"", .open = true},
-    {.path = "/stream", .stream = true},
+    {.path = "/known", .answer = answer_echo, .parameters = (const char *const[]){"value", "x", NULL}},
+    {.path = "/stream", .stream = true, .parameters = (const char *const[]){NULL}},
     {.path = NULL},
 };
 
@@ -116,7 +117,7 @@ static inline struct dl_http_options options_of(const char *listen)
 {
     return (struct dl_http_options){
         .listen = listen, .routes = routes, .context = context_text, .connections_max = 16, .streams_max = 3,
-        .body_bytes_max = 64 * 1024 * 1024, .stream_bytes = 65536, .request_ms_max = 10000, .stream_ms_max = 10000, .keep_alive_ms = 60000, .notes = &notes};
+        .body_bytes_max = 64 * 1024 * 1024, .stream_bytes = 65536, .turn_ms_max = 5, .request_ms_max = 10000, .stream_ms_max = 10000, .keep_alive_ms = 60000, .notes = &notes};
 }
 
 static inline void start(const struct dl_http_options *options)
