@@ -73,7 +73,7 @@ void dl_http_wait_end_all(struct dl_http *http)
 /* Reads, writes, answers; and says when it wants to be called again though nothing comes. */
 static void turn(struct dl_http *http)
 {
-    unsigned long long wait_ms;
+    unsigned long long wait_ms = 0;
     uv_idle_stop(&http->soon);
     uv_timer_stop(&http->later);
     if (http->daemon == NULL)
@@ -84,12 +84,12 @@ static void turn(struct dl_http *http)
     if (http->waiting != NULL)
         let_first(http);
     (void)MHD_run(http->daemon);
-    if (http->waiting != NULL || http->counts.connections < before) /* fewer: at the limit, it accepts again from its next turn on */
+    bool timed = MHD_get_timeout(http->daemon, &wait_ms) == MHD_YES;
+    bool accepts_again = http->counts.connections < before; /* at the limit: from its next turn on */
+    if (http->waiting != NULL || accepts_again || (timed && wait_ms == 0))
         dl_http_turn_soon(http);
-    else if (MHD_get_timeout(http->daemon, &wait_ms) == MHD_YES && wait_ms > 0)
+    else if (timed)
         uv_timer_start(&http->later, on_timer, wait_ms, 0);
-    else if (wait_ms == 0)
-        dl_http_turn_soon(http);
 }
 
 static void on_timer(uv_timer_t *timer)

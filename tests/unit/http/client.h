@@ -127,6 +127,12 @@ static inline void start(const struct dl_http_options *options)
     ck_assert_int_eq(dl_http_open(&http, &loop, options), DL_OK);
 }
 
+static inline void start_plain(void)
+{
+    const struct dl_http_options options = options_of("127.0.0.1:0");
+    start(&options);
+}
+
 static inline void on_closed(void *context)
 {
     *(bool *)context = true;

@@ -2,12 +2,6 @@
 
 #include <microhttpd.h>
 
-static void start_plain(void)
-{
-    const struct dl_http_options options = options_of("127.0.0.1:0");
-    start(&options);
-}
-
 /* ---- Requests ---- */
 
 START_TEST(an_answer_has_its_body_and_every_header)
@@ -95,61 +89,6 @@ START_TEST(statuses)
     ck_assert_str_eq(body_of(get("/nowhere", "")),
                      "{\"error\":\"there is no such path\",\"paths\":[\"/echo\",\"/open\",\"/not-yet\",\"/large\",\"/nothing\","
                      "\"/kept\",\"/second\",\"/asset.css\",\"/tagged.css\",\"/known\",\"/stream\"]}\n");
-    stop();
-}
-END_TEST
-
-START_TEST(parameters_are_those_that_the_path_knows_once_each)
-{
-    static const struct {
-        const char *path;
-        int status;
-        const char *body;
-    } rows[] = {
-        {"/known?x=1&value=2", 200, "context|2|-"},
-        {"/known?", 200, "context|-|-"},
-        {"/known?value=", 200, "context||-"},
-        {"/known?valu=1", 400, "{\"error\":\"unknown parameter: valu; expected value, x\"}\n"},
-        {"/known?x=1&Value=1", 400, "{\"error\":\"unknown parameter: Value; expected value, x\"}\n"},
-        {"/known?a%22b%0ac%c3%a4=1", 400, "{\"error\":\"unknown parameter: a?b?c??; expected value, x\"}\n"},
-        {"/known?value=1&value=1", 400, "{\"error\":\"value: given twice\"}\n"},
-        {"/known?x&value=1", 400, "{\"error\":\"x: expected a value, as x=…\"}\n"},
-        {"/known?value=1%00", 400, "{\"error\":\"the address holds a NUL byte, %00\"}\n"},
-        {"/known?value=1%2500", 200, "context|1%00|-"},
-        {"/known%00?value=1", 400, NULL},
-        {"/nowhere%00", 400, NULL},
-        {"/open%00", 400, NULL},
-        {"/stream?window=1h", 400, "{\"error\":\"unknown parameter: window\"}\n"},
-        {"/echo?any=1&any=2&value=3", 200, "context|3|-"}, /* reads what it likes */
-    };
-    start_plain();
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        ck_assert_msg(status_of(get(rows[i].path, "")) == rows[i].status, "%s: %s", rows[i].path, text);
-        if (rows[i].body != NULL)
-            ck_assert_str_eq(body_of(text), rows[i].body);
-    }
-    stop();
-}
-END_TEST
-
-START_TEST(many_parameters_are_refused_and_not_left_without_an_answer)
-{
-    static const struct {
-        int count, status;
-    } rows[] = {{64, 400}, {65, 414}, {500, 414}, {2000, 414}, {9000, 414}};
-    static char request[40000];
-    start_plain();
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        strcpy(request, "GET /known?");
-        char *end = request + strlen(request);
-        for (int n = 0; n < rows[i].count; n++)
-            end = stpcpy(end, n == 0 ? "a=" : "&a=");
-        strcpy(end, " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        ck_assert_msg(status_of(ask(request)) == rows[i].status, "%d: %s", rows[i].count, text);
-        wait_for(counts().connections == 0);
-    }
-    ck_assert_int_eq(counts().timed_out, 0);
-    ck_assert_int_eq(counts().refused, sizeof rows / sizeof rows[0]);
     stop();
 }
 END_TEST
@@ -544,106 +483,6 @@ START_TEST(what_is_kept_makes_room_for_what_is_asked_for)
 }
 END_TEST
 
-/* ---- Turns of the loop ---- */
-
-static void on_prepare(uv_prepare_t *prepare)
-{
-    ++*(int *)prepare->data;
-}
-
-/* What the server answers while the loop turns, and how often others had their turn meanwhile. */
-static int turns_until(int64_t requests)
-{
-    int turns = 0;
-    uv_prepare_t prepare;
-    uv_prepare_init(&loop, &prepare);
-    prepare.data = &turns;
-    uv_prepare_start(&prepare, on_prepare);
-    wait_for(counts().requests >= requests);
-    uv_close((uv_handle_t *)&prepare, NULL);
-    uv_run(&loop, UV_RUN_NOWAIT);
-    return turns;
-}
-
-START_TEST(others_have_their_turn_between_the_answers_to_one_who_asks_ahead)
-{
-    enum { AHEAD = 200 }; /* they fit the sockets, and are there before the first is answered */
-    static const char request[] = "GET /asset.css HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    static char requests[AHEAD * sizeof request];
-    start_plain();
-    int fd = connect_to(0);
-    for (int i = 0; i < AHEAD; i++)
-        strcat(requests, request);
-    ck_assert_int_eq(send(fd, requests, strlen(requests), MSG_NOSIGNAL), (ssize_t)strlen(requests));
-    ck_assert_int_ge(turns_until(AHEAD), AHEAD / 2); /* two in a turn at most: one that it had begun */
-    close(fd);
-    stop();
-}
-END_TEST
-
-/* Without time each turn answers one, and who waits longest is the next. */
-START_TEST(when_the_time_of_a_turn_is_over_requests_wait_and_the_first_is_served_first)
-{
-    enum { CLIENTS = 12, AHEAD = 20 };
-    struct dl_http_options options = options_of("127.0.0.1:0");
-    options.turn_ms_max = 0;
-    start(&options);
-    int clients[CLIENTS];
-    char request[128];
-    for (int c = 0; c < CLIENTS; c++) {
-        clients[c] = connect_to(0);
-        for (int i = 0; i < AHEAD; i++) {
-            int bytes = snprintf(request, sizeof request, "GET /echo?value=%d HTTP/1.1\r\nHost: localhost\r\n\r\n", i);
-            ck_assert_int_eq(send(clients[c], request, (size_t)bytes, MSG_NOSIGNAL), bytes);
-        }
-    }
-    ck_assert_int_ge(turns_until((int64_t)CLIENTS * (AHEAD / 2)), CLIENTS * (AHEAD / 2));
-    ck_assert_int_gt(counts().waited, 0);
-    /* Half of the answers: everybody has had about half of theirs. */
-    char about_half[32];
-    snprintf(about_half, sizeof about_half, "context|%d|-", AHEAD / 2 - 3);
-    for (int c = 0; c < CLIENTS; c++) {
-        text[0] = '\0';
-        wait_for(has(clients[c], about_half));
-    }
-    ck_assert_int_lt(counts().requests, CLIENTS * AHEAD);
-    (void)turns_until(CLIENTS * AHEAD);
-    for (int c = 0; c < CLIENTS; c++)
-        close(clients[c]);
-    wait_for(counts().connections == 0);
-    stop();
-}
-END_TEST
-
-START_TEST(who_waits_for_a_turn_may_go_and_may_be_left_at_the_end)
-{
-    struct dl_http_options options = options_of("127.0.0.1:0");
-    options.turn_ms_max = 0;
-    options.connections_max = 8;
-    start(&options);
-    for (int gone = 1; gone >= 0; gone--) {
-        int clients[8];
-        int64_t before = counts().waited;
-        for (int c = 0; c < 8; c++) {
-            clients[c] = connect_to(0);
-            for (int i = 0; i < 50; i++)
-                send_text(clients[c], "GET /echo HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        }
-        wait_for(counts().waited > before + 8);
-        for (int c = 0; c < 8; c++)
-            if (gone)
-                close(clients[c]);
-        if (gone)
-            wait_for(counts().connections == 0);
-        else
-            stop();
-        for (int c = 0; c < 8; c++)
-            if (!gone)
-                close(clients[c]);
-    }
-}
-END_TEST
-
 /* ---- Streams ---- */
 
 static int open_stream(int receive_bytes)
@@ -954,13 +793,11 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("http");
-    TCase *requests = tcase_create("requests"), *limits = tcase_create("limits"), *turns = tcase_create("turns"),
-          *streams = tcase_create("streams"), *addresses_case = tcase_create("addresses");
+    TCase *requests = tcase_create("requests"), *limits = tcase_create("limits"), *streams = tcase_create("streams"),
+          *addresses_case = tcase_create("addresses");
     tcase_add_test(requests, an_answer_has_its_body_and_every_header);
     tcase_add_test(requests, a_tagged_asset_is_sent_once);
     tcase_add_test(requests, statuses);
-    tcase_add_test(requests, parameters_are_those_that_the_path_knows_once_each);
-    tcase_add_test(requests, many_parameters_are_refused_and_not_left_without_an_answer);
     tcase_add_test(requests, a_head_is_a_get_without_its_body);
     tcase_add_test(requests, one_connection_carries_many_requests_and_bodies_mean_nothing);
     tcase_add_test(requests, answers_stand_for_those_who_ask_the_same);
@@ -978,9 +815,6 @@ int main(void)
     tcase_add_test(limits, who_does_not_take_an_answer_is_closed);
     tcase_add_test(limits, answers_that_are_not_read_are_not_without_end);
     tcase_add_test(limits, what_is_kept_makes_room_for_what_is_asked_for);
-    tcase_add_test(turns, others_have_their_turn_between_the_answers_to_one_who_asks_ahead);
-    tcase_add_test(turns, when_the_time_of_a_turn_is_over_requests_wait_and_the_first_is_served_first);
-    tcase_add_test(turns, who_waits_for_a_turn_may_go_and_may_be_left_at_the_end);
     tcase_add_test(streams, every_stream_gets_what_is_said_from_then_on);
     tcase_add_test(streams, the_ring_wraps_around_whole);
     tcase_add_test(streams, streams_over_the_limit_are_refused);
@@ -992,7 +826,7 @@ int main(void)
     tcase_add_test(addresses_case, a_descriptor_that_is_anothers_by_now_is_left_alone);
     tcase_add_test(addresses_case, without_descriptors_nothing_is_served_and_none_is_lost);
     tcase_add_test(addresses_case, a_unix_socket_is_the_groups_replaces_a_stale_one_and_is_removed);
-    TCase *const cases[] = {requests, limits, turns, streams, addresses_case};
+    TCase *const cases[] = {requests, limits, streams, addresses_case};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         tcase_set_timeout(cases[i], 60);
         suite_add_tcase(suite, cases[i]);
