@@ -6,7 +6,7 @@ set -euo pipefail
 
 # shellcheck disable=SC2034 # the groups are read by name
 build=(gcc libc6-dev cmake ninja-build pkg-config librdkafka-dev libhiredis-dev libuv1-dev libjansson-dev libyaml-dev
-       libssl-dev libsystemd-dev libmicrohttpd-dev libncurses-dev uthash-dev libxxhash-dev libjs-chart.js)
+       libjemalloc-dev libssl-dev libsystemd-dev libmicrohttpd-dev libncurses-dev uthash-dev libxxhash-dev libjs-chart.js)
 # shellcheck disable=SC2034
 redis=(redis-server redis-tools)
 # shellcheck disable=SC2034

@@ -82,7 +82,6 @@ int main(int count, char **arguments)
         fprintf(stderr, "micro-batch: 1 or more events a batch, 1 to %d rounds\n", ROUNDS_MAX);
         return 2;
     }
-    micro_keep_memory();
     struct micro_events events;
     micro_events_load(&events, arguments[1], "");
     struct dl_dedupe *dedupe = records > 0 ? dl_dedupe_create(records) : NULL;

@@ -153,7 +153,6 @@ int main(int count, char **arguments)
         return 2;
     }
     struct run run = {.newest_ms = INT64_MIN};
-    micro_keep_memory();
     size_t batch_events = count > 2 ? strtoul(arguments[2], NULL, 10) : 20000;
     size_t publish_events = count > 4 ? strtoul(arguments[4], NULL, 10) : 250000;
     micro_events_load(&run.events, arguments[1], count > 5 ? arguments[5] : "");

@@ -2,7 +2,6 @@
 
 #include <codec.h>
 
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,12 +134,6 @@ void micro_events_expand(const struct micro_events *events, size_t number, struc
     event->closed = from->closed;
     event->satisfied = from->satisfied;
     event->duration_ms = from->duration_ms;
-}
-
-void micro_keep_memory(void)
-{
-    mallopt(M_MMAP_THRESHOLD, 8 << 20);
-    mallopt(M_TRIM_THRESHOLD, 64 << 20);
 }
 
 double micro_processor_ns(void)

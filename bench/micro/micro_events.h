@@ -30,9 +30,6 @@ void micro_events_load(struct micro_events *events, const char *path, const char
 /* Fills what the decoder would: *event is the caller's and used again and again. */
 void micro_events_expand(const struct micro_events *events, size_t number, struct dl_event *event);
 
-/* As `delightd run` (src/app/run.c): memory that is given back is kept for the next batch. */
-void micro_keep_memory(void);
-
 /* Of this thread. */
 double micro_processor_ns(void);
 /* Resident memory of the process, bytes. */

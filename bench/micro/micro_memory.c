@@ -81,7 +81,6 @@ int main(int count, char **arguments)
         .subjects_max = 10000000, .touchpoints_max = 10000000};
     const struct dl_batch_options batch_options = {.bytes_max = (size_t)16 << 20, .service_level_threshold_ms = 20000,
                                                    .short_abandon_ms = 5000};
-    micro_keep_memory();
     size_t before = micro_resident();
     struct dl_engine *engine = dl_engine_create(&options);
     must(dl_engine_advance(engine, NOW_MS));

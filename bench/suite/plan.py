@@ -12,15 +12,16 @@ LATENCY = {
     "memory mode, defaults": ("memory", None),
     "kafka mode, defaults": ("kafka", None),
 }
-# figure: {variant: sections of the configuration, and the topic's traffic}
+# figure: {variant: candidate, the topic's traffic, sections of the configuration}
 PAIRS = {
-    "5": {"100 touchpoints": ("memory mode", "main", {}), "100,000 touchpoints": ("memory mode", "many", {})},
-    "6": {"in order": ("memory mode", "main", {}), "20 % late": ("memory mode", "late", {})},
+    "5": {"100 touchpoints": ("memory mode", "live", {}), "100,000 touchpoints": ("memory mode", "many", {})},
+    "6": {"in order": ("memory mode", "live", {}), "20 % late": ("memory mode", "late", {})},
     "7": {
-        "without checkpoints": ("kafka mode", "main", {"checkpoint_interval": "10m"}),
-        "checkpoints every 1 s": ("kafka mode", "main", {"checkpoint_interval": "1s"}),
+        "without checkpoints": ("kafka mode", "live", {"checkpoint_interval": "10m"}),
+        "checkpoints every 1 s": ("kafka mode", "live", {"checkpoint_interval": "1s"}),
     },
-    "11": {"dedupe off": ("memory mode", "main", {}), "dedupe.records 100000": ("memory mode", "main", {"dedupe": {"records": 100000}})},
+    "re-read": {name: (name, "hour", {}) for name in ("no-op consumer", "memory mode", "kafka mode")},
+    "11": {"dedupe off": ("memory mode", "live", {}), "dedupe.records 100000": ("memory mode", "live", {"dedupe": {"records": 100000}})},
 }
 FIGURES = ["candidates", *PAIRS, "8", "10"]
 # 1, 2 and 4 are read off the candidates' runs.
@@ -99,7 +100,7 @@ def execute(bed, run, records):
     if run.figure == "check":
         return bed.reread(run.variant, "check", given["events"], verify=True)
     if run.figure == "candidates":
-        return bed.reread(run.variant, "main", given["events"], target=min(given["events"], given["peer_events"]))
+        return bed.reread(run.variant, "live", given["events"], target=min(given["events"], given["peer_events"]))
     if run.figure in PAIRS:
         candidate, traffic, extra = PAIRS[run.figure][run.variant]
         return bed.reread(candidate, traffic, given["events"], **extra)

@@ -151,6 +151,10 @@ def figure_rows(figures):
         what = f"events/s, {name} / no-op consumer"
         add(number, f"{what}, from the first record on", figures.ratios("candidates", name, NOOP, warm_rate), bound)
         add(number, f"{what}, its start included", figures.ratios("candidates", name, NOOP, rate), bound)
+    for name in (MEMORY, KAFKA):
+        ratios = figures.ratios("re-read", name, NOOP, warm_rate)
+        if ratios:
+            rows.append(["", f"events/s, {name} / no-op consumer, event times over an hour", cell(ratios), "", ""])
     bounds = {"kafka-streams": 15, "kafka-streams (processor)": 15, "flink": 15, "redpanda-connect": 8, "redpanda-connect (plugin)": 8,
               "quixstreams": 50}  # fmt: skip
     for name, bound in bounds.items():

@@ -18,3 +18,5 @@ void dl_dedupe_destroy(struct dl_dedupe *dedupe);
  * next one within N offsets of it is one as well. DL_MEMORY: not noted. */
 DL_MUST_USE enum dl_status dl_dedupe_check(struct dl_dedupe *dedupe, int64_t offset, const struct dl_event *event,
                                            bool *duplicate);
+/* A hint that an event with this id is about to be checked: has the processor fetch what that will read. */
+void dl_dedupe_expect(const struct dl_dedupe *dedupe, struct dl_name id);

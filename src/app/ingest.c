@@ -200,6 +200,7 @@ static void cover(struct dl_ingest *ingest, struct dl_ingest_partition *partitio
 
 struct asked {
     struct dl_kafka_record *record;
+    const struct dl_dedupe *dedupe;
     struct dl_header headers[DL_KAFKA_HEADERS_MAX];
 };
 
@@ -214,6 +215,12 @@ static void take_headers(struct dl_message *message)
     message->header_count = record->header_count;
 }
 
+static void on_id(void *context, struct dl_name id)
+{
+    const struct asked *asked = context;
+    dl_dedupe_expect(asked->dedupe, id);
+}
+
 static void on_record(void *context, struct dl_kafka_record *record)
 {
     struct dl_ingest *ingest = context;
@@ -225,10 +232,12 @@ static void on_record(void *context, struct dl_kafka_record *record)
 
     struct asked asked; /* not set: it is large, and mostly not needed */
     asked.record = record;
+    asked.dedupe = partition->dedupe;
     const struct dl_message message = {.value = record->value,
                                        .value_bytes = record->value_bytes,
                                        .timestamp_ms = record->timestamp_ms,
                                        .take_headers = take_headers,
+                                       .on_id = partition->dedupe != NULL ? on_id : NULL,
                                        .context = &asked};
     struct dl_event event;
     char detail[DL_DETAIL_SIZE];
@@ -385,6 +394,14 @@ static void drain(struct dl_ingest *ingest)
         wait_a_little(ingest);
 }
 
+/* Its interval is over; or it holds the last of what was there at the start, for which publishing waits. */
+static bool batch_is_due(const struct dl_ingest *ingest, int64_t now_ms)
+{
+    if (ingest->commit == NULL && !ingest->caught_up && dl_kafka_source_caught_up(ingest->source))
+        return true;
+    return now_ms - ingest->handed_ms >= atomic_load_explicit(&ingest->batch_interval_ms, memory_order_relaxed);
+}
+
 static void *run(void *context)
 {
     struct dl_ingest *ingest = context;
@@ -402,7 +419,7 @@ static void *run(void *context)
         if (ingest->deadletter != NULL)
             dl_deadletter_poll(ingest->deadletter, 0);
         int64_t now_ms = dl_monotonic_ms();
-        if (now_ms - ingest->handed_ms >= atomic_load_explicit(&ingest->batch_interval_ms, memory_order_relaxed)) {
+        if (batch_is_due(ingest, now_ms)) {
             settle_dead_letters(ingest, now_ms);
             (void)try_hand_over(ingest);
         }

@@ -14,7 +14,6 @@
 
 #include <delight/time.h>
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -450,19 +449,8 @@ static void run_loop(struct daemon *daemon)
             DL_NUMBER("dead_letters", daemon->report.total.dead_letters));
 }
 
-/* A batch's memory is filled once and given back, on another thread. Left to itself, malloc gives it back to the kernel,
- * which clears every page again for the next batch: that took as long as the counting. These sizes keep what a few
- * batches need; what is larger, and what the heap has on top beyond that, still goes back. */
-static void keep_memory(void)
-{
-    enum { MIB = 1 << 20, OWN_MAPPING = 8 * MIB, KEPT_ON_TOP = 64 * MIB };
-    mallopt(M_MMAP_THRESHOLD, OWN_MAPPING);
-    mallopt(M_TRIM_THRESHOLD, KEPT_ON_TOP);
-}
-
 int dl_command_run(const struct dl_arguments *arguments)
 {
-    keep_memory();
     struct dl_config_errors errors = {0};
     struct daemon daemon = {.arguments = arguments};
     enum dl_status status = dl_config_load(&daemon.config, arguments->config_path, arguments->sets, arguments->set_count, &errors);

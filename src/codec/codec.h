@@ -30,6 +30,8 @@ struct dl_message {
     /* Where headers are dear: called when they matter, and once at most; fills in
      * headers and header_count. NULL: they are there. */
     void (*take_headers)(struct dl_message *message);
+    /* A hint, while the rest of the event is read: its id, unless it turns out to be none. NULL: not wanted. */
+    void (*on_id)(void *context, struct dl_name id);
     void *context;
 };
 

@@ -97,6 +97,14 @@ static inline const char *read_name(struct dl_scanner *scanner, const char *at, 
     return at == NULL || name->bytes > DL_NAME_BYTES_MAX || (row->required && name->bytes == 0) ? NULL : at;
 }
 
+static inline const char *read_id(struct dl_scanner *scanner, const char *at, struct dl_name *id)
+{
+    at = read_string(scanner, at, id);
+    if (at != NULL && scanner->message->on_id != NULL)
+        scanner->message->on_id(scanner->message->context, *id);
+    return at;
+}
+
 static inline const char *read_integer(const char *at, const struct dl_field_row *row, void *target)
 {
     int64_t value;
@@ -201,7 +209,7 @@ static inline const char *read_value(struct dl_scanner *scanner, const struct dl
     case DL_AS_TYPE:
         return read_type(scanner, at, target);
     case DL_AS_ID:
-        return read_string(scanner, at, &((struct dl_event *)target)->id);
+        return read_id(scanner, at, &((struct dl_event *)target)->id);
     case DL_AS_TIME:
         return read_time(&scanner->marked, at, &((struct dl_event *)target)->time_ms);
     case DL_AS_NAME:
@@ -341,6 +349,7 @@ bool dl_scan(struct dl_scanner *scanner, struct dl_message *message, int64_t now
     if (end == text || end - text > DL_MARKED_BYTES_MAX)
         return false;
     scanner->mark(&scanner->marked, text, (size_t)(end - text));
+    scanner->message = message;
     scanner->unknown.count = 0;
     scanner->spare = scanner->unescaped;
     memcpy(event, &dl_event_none, offsetof(struct dl_event, segment));

@@ -21,6 +21,7 @@ struct dl_scanner {
     struct dl_pattern type_word[DL_EVENT_TYPES], word[DL_FIELDS_MAX][2];
     struct dl_keys keys, kano_keys;
     struct dl_unknown_keys unknown;
+    const struct dl_message *message; /* that is being read */
     struct dl_marked marked; /* the last text */
     char *spare;             /* behind what is used of: */
     char unescaped[DL_MARKED_BYTES_MAX]; /* its strings that had escapes and matter */

@@ -7,9 +7,11 @@
 
 /* A queue of notes in the order of their offsets, which is a ring that grows up
  * to N + 1 slots: N offsets have at most N notes, and there is the new one. The table leads from
- * a hash to its newest note. Notes are numbered; the table keeps the low 31 bits. */
-enum { SLOTS_FIRST = 1024, NUMBER_BITS = 31 };
-#define NUMBER_MASK ((UINT64_C(1) << NUMBER_BITS) - 1)
+ * a hash to the slot of its newest note.
+ *
+ * With many records neither lies in the cache. A note that is to be forgotten is known long before, so
+ * what that will read is fetched ahead; for a new one it is fetched while old ones are forgotten. */
+enum { SLOTS_FIRST = 1024, AHEAD = 4 /* notes */ };
 #define RECORDS_MAX INT64_C(100000000)
 
 struct note {
@@ -19,10 +21,9 @@ struct note {
 
 struct dl_dedupe {
     int64_t records;
-    struct note *notes;     /* slot = number % slots */
-    uint64_t slots;
-    uint64_t first, next;   /* numbers of the oldest note and of the next one */
-    int64_t newest;         /* offset, INT64_MIN: none */
+    struct note *notes;
+    uint32_t slots, first, used; /* first: of the oldest note */
+    int64_t newest;              /* offset, INT64_MIN: none */
     struct dl_table table;
     uint64_t seed;
 };
@@ -48,24 +49,20 @@ void dl_dedupe_destroy(struct dl_dedupe *dedupe)
     free(dedupe);
 }
 
-static struct note *note_at(const struct dl_dedupe *dedupe, uint64_t number)
+/* The slot that lies so many behind the oldest note's; by < slots. */
+static uint32_t slot_behind(const struct dl_dedupe *dedupe, uint32_t by)
 {
-    return &dedupe->notes[number % dedupe->slots];
-}
-
-/* The full number of a note from what the table keeps: the one of the last 2^31. */
-static uint64_t number_of(const struct dl_dedupe *dedupe, uint32_t value)
-{
-    return dedupe->next - ((dedupe->next - value) & NUMBER_MASK);
+    uint32_t to_end = dedupe->slots - dedupe->first;
+    return by < to_end ? dedupe->first + by : by - to_end;
 }
 
 static uint32_t find(const struct dl_dedupe *dedupe, XXH128_hash_t hash)
 {
     struct dl_table_cursor cursor = dl_table_look(&dedupe->table, hash.low64);
-    for (uint32_t value; (value = dl_table_next(&dedupe->table, &cursor)) != DL_TABLE_NONE;) {
-        const struct note *note = note_at(dedupe, number_of(dedupe, value));
+    for (uint32_t slot; (slot = dl_table_next(&dedupe->table, &cursor)) != DL_TABLE_NONE;) {
+        const struct note *note = &dedupe->notes[slot];
         if (note->low == hash.low64 && note->high == hash.high64)
-            return value;
+            return slot;
     }
     return DL_TABLE_NONE;
 }
@@ -73,41 +70,52 @@ static uint32_t find(const struct dl_dedupe *dedupe, XXH128_hash_t hash)
 /* Drops notes that lie more than N before offset. */
 static void forget_old(struct dl_dedupe *dedupe, int64_t offset)
 {
-    for (; dedupe->first < dedupe->next; dedupe->first++) {
-        const struct note *note = note_at(dedupe, dedupe->first);
-        if (note->offset >= offset - dedupe->records)
-            return;
-        uint32_t value = find(dedupe, (XXH128_hash_t){.low64 = note->low, .high64 = note->high});
-        if (value == (uint32_t)(dedupe->first & NUMBER_MASK)) /* else a newer note of the hash stands there */
-            dl_table_remove(&dedupe->table, note->low, value);
+    if (dedupe->used > AHEAD)
+        dl_table_prefetch(&dedupe->table, dedupe->notes[slot_behind(dedupe, AHEAD)].low);
+    while (dedupe->used > 0 && dedupe->notes[dedupe->first].offset < offset - dedupe->records) {
+        /* It may not be there: then a newer note of the hash is. */
+        dl_table_discard(&dedupe->table, dedupe->notes[dedupe->first].low, dedupe->first);
+        dedupe->first = slot_behind(dedupe, 1);
+        dedupe->used--;
     }
 }
 
 /* Room for one more note. */
 static enum dl_status reserve_slot(struct dl_dedupe *dedupe)
 {
-    uint64_t used = dedupe->next - dedupe->first;
-    if (used < dedupe->slots)
+    if (dedupe->used < dedupe->slots)
         return DL_OK;
-    DL_ASSERT(used <= (uint64_t)dedupe->records);
-    uint64_t slots = dedupe->slots == 0 ? SLOTS_FIRST : dedupe->slots * 2;
+    DL_ASSERT(dedupe->used <= dedupe->records);
+    uint64_t slots = dedupe->slots == 0 ? SLOTS_FIRST : (uint64_t)dedupe->slots * 2;
     if (slots > (uint64_t)dedupe->records + 1)
         slots = (uint64_t)dedupe->records + 1;
     struct note *notes = malloc(slots * sizeof *notes);
     if (notes == NULL)
         return DL_MEMORY;
-    for (uint64_t number = dedupe->first; number < dedupe->next; number++)
-        notes[number % slots] = *note_at(dedupe, number);
+    /* The oldest note comes first; the table follows. */
+    for (uint32_t i = 0; i < dedupe->used; i++)
+        notes[i] = dedupe->notes[slot_behind(dedupe, i)];
+    for (size_t at = 0; dedupe->table.entries != NULL && at <= dedupe->table.mask; at++) {
+        uint32_t *slot = &dedupe->table.entries[at].value;
+        if (*slot != DL_TABLE_NONE)
+            *slot = *slot >= dedupe->first ? *slot - dedupe->first : *slot + (dedupe->slots - dedupe->first);
+    }
     free(dedupe->notes);
     dedupe->notes = notes;
-    dedupe->slots = slots;
+    dedupe->slots = (uint32_t)slots;
+    dedupe->first = 0;
     return DL_OK;
 }
 
-static XXH128_hash_t hash_of(const struct dl_dedupe *dedupe, const struct dl_event *event)
+static XXH128_hash_t hash_of(const struct dl_dedupe *dedupe, struct dl_name id, int sign)
 {
     /* An event and its retraction may have the same id and are two. */
-    return XXH3_128bits_withSeed(event->id.data, event->id.bytes, dedupe->seed + (event->sign < 0));
+    return XXH3_128bits_withSeed(id.data, id.bytes, dedupe->seed + (sign < 0));
+}
+
+void dl_dedupe_expect(const struct dl_dedupe *dedupe, struct dl_name id)
+{
+    dl_table_prefetch(&dedupe->table, hash_of(dedupe, id, 1).low64);
 }
 
 enum dl_status dl_dedupe_check(struct dl_dedupe *dedupe, int64_t offset, const struct dl_event *event, bool *duplicate)
@@ -116,21 +124,23 @@ enum dl_status dl_dedupe_check(struct dl_dedupe *dedupe, int64_t offset, const s
     if (event->id.bytes == 0)
         return DL_OK;
     DL_ASSERT(offset >= 0 && offset > dedupe->newest);
+    XXH128_hash_t hash = hash_of(dedupe, event->id, event->sign);
+    dl_table_prefetch(&dedupe->table, hash.low64);
     forget_old(dedupe, offset);
     enum dl_status status = reserve_slot(dedupe);
     if (status == DL_OK)
         status = dl_table_reserve(&dedupe->table, 1);
     if (status != DL_OK)
         return status;
-    XXH128_hash_t hash = hash_of(dedupe, event);
-    uint32_t value = (uint32_t)(dedupe->next & NUMBER_MASK);
+    uint32_t slot = slot_behind(dedupe, dedupe->used);
     uint32_t before = find(dedupe, hash);
     *duplicate = before != DL_TABLE_NONE;
     if (*duplicate)
-        dl_table_replace(&dedupe->table, hash.low64, before, value);
+        dl_table_replace(&dedupe->table, hash.low64, before, slot);
     else
-        dl_table_put(&dedupe->table, hash.low64, value);
-    *note_at(dedupe, dedupe->next++) = (struct note){.low = hash.low64, .high = hash.high64, .offset = offset};
+        dl_table_put(&dedupe->table, hash.low64, slot);
+    dedupe->notes[slot] = (struct note){.low = hash.low64, .high = hash.high64, .offset = offset};
+    dedupe->used++;
     dedupe->newest = offset;
     return DL_OK;
 }

@@ -46,6 +46,8 @@ RECORDS = [
     record("check", "flink", 0, equal=False),
     reread("100 touchpoints", 0, 1.0, 0.001, figure="5"),
     reread("100,000 touchpoints", 0, 2.0, 0.001, figure="5"),
+    reread("no-op consumer", 0, 1.0, 0.001, figure="re-read"),
+    reread("kafka mode", 0, 4.0, 0.001, figure="re-read"),
     record("8", "memory mode, 5 ms", 0, reached=1234.5, p50=9.0, p99=29.0, **{"p99.9": 61.0}, cores={"broker": 0.25},
            stages={"sent to acknowledged": {"p50": 1.5, "p99": 3.25}, "batch": {"p50": 5.0, "p99": None}}),
     record("10", "memory mode", 0, rate=750000.0, commands_per_second=1500.0, events_per_command=500.0),
@@ -67,6 +69,7 @@ def test_the_table_pairs_rounds():
     assert "Left out: quixstreams: no pip" in text
     assert "Busiest thread of the no-op consumer: 0.96 (0.95 … 0.97) of the time." in text
     assert "| 5 | events/s, 100,000 touchpoints / 100 touchpoints | 0.50 | ≥ 0.8 | no |" in text
+    assert "|  | events/s, kafka mode / no-op consumer, event times over an hour | 0.25 |  |  |" in text
     assert "| 8 | event to Redis at 1234 events/s, memory mode, 5 ms: p50 / p99 / p99.9 | 9 / 29 / 61 ms | 10 / 30 / 60 ms | no |" in text
     assert "| 10 | events per Redis command, at 750000 events/s | 500 | ≥ 100 | yes |" in text
     assert "| 4 | events per CPU second, memory mode / flink | 7.5 (5.0 … 10.0) | ≥ 15 | no |" in text

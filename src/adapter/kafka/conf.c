@@ -56,13 +56,14 @@ static const struct setting consumer_defaults[] = {
     {"topic.metadata.refresh.interval.ms", "10000"},
 };
 
-/* How much is read ahead. Up to 2.1 librdkafka looks at a full queue again only
- * after a second, so that it has to hold what a second can count. */
-static const struct setting queue_defaults[] = {{"queued.min.messages", "100000"},
+/* How much is read ahead: some hundredths of a second at full speed, so that records are still in the processor's cache when
+ * they are counted, and enough to count while the next fetch is on its way. Up to 2.1 librdkafka looks at a full queue again
+ * only after a second; source_queue.c wakes it. */
+static const struct setting queue_defaults[] = {{"queued.min.messages", "50000"},
                                                 {"queued.max.messages.kbytes", "65536"},
                                                 {"fetch.queue.backoff.ms", "10"}};
-static const struct setting queue_defaults_2_1[] = {{"queued.min.messages", "500000"},
-                                                    {"queued.max.messages.kbytes", "131072"}};
+static const struct setting queue_defaults_2_1[] = {{"queued.min.messages", "50000"},
+                                                    {"queued.max.messages.kbytes", "65536"}};
 
 static const struct setting consumer_fixed[] = {
     {"isolation.level", "read_committed"}, {"auto.offset.reset", "error"},       {"enable.auto.commit", "false"},

@@ -2,13 +2,23 @@
  * source_topics.c (which partitions there are), source_lookup.c (where they start),
  * source_assign.c (the client and what it reads), source_group.c (kafka mode:
  * which partitions are this process's), source_positions.c and source_stuck.c (kafka
- * mode: where they go on, and what is said when that is not to be had), source_retention.c. */
+ * mode: where they go on, and what is said when that is not to be had), source_queue.c
+ * (that fetching goes on), source_retention.c. */
 #pragma once
 
 #include "kafka_conf.h"
 #include "kafka_trouble.h"
 
-enum { DL_KAFKA_BATCH = 2048 /* records handed out by one poll, at most */ };
+/* Records handed out by one poll, at most: what the caches of one core hold. */
+enum { DL_KAFKA_BATCH = 256 };
+
+/* librdkafka fetches until its queue holds so much. */
+struct dl_kafka_queue_limit {
+    int64_t messages, bytes;
+    bool watched; /* this librdkafka does not go on by itself soon enough */
+    bool full;    /* it was, and nobody has woken it since */
+    int64_t mean_bytes; /* of a record, of those that were taken last */
+};
 
 /*          metadata                offsets known             topic gone
  * (none) ───────────► LOOKUP ──────────────────► READING ───────────────► GONE
@@ -78,6 +88,7 @@ struct dl_kafka_source {
     rd_kafka_t *client;
     rd_kafka_queue_t *queue;
     rd_kafka_queue_t *admin_queue; /* answers about retention */
+    struct dl_kafka_queue_limit limit; /* of queue */
     struct dl_kafka_topic *topics;
     size_t topic_count;
     int64_t start_ms, warm_up_records, retention_ms_min;
@@ -159,6 +170,13 @@ rd_kafka_resp_err_t dl_kafka_source_ask_positions(struct dl_kafka_source *source
 
 /* Once a second: whether partitions wait for too long until it is known where they go on. */
 void dl_kafka_source_tend_stuck(struct dl_kafka_source *source, int64_t now_ms);
+
+/* ---- source_queue.c ---- */
+
+/* Once there is a configuration. */
+void dl_kafka_source_measure_queue(struct dl_kafka_source *source);
+/* When `count` records were taken from the queue. */
+void dl_kafka_source_keep_filling(struct dl_kafka_source *source, int64_t count);
 
 /* ---- source_retention.c ---- */
 

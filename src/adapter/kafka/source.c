@@ -99,6 +99,8 @@ enum dl_status dl_kafka_source_create(const struct dl_kafka_source_options *opti
     if (status == DL_OK && options->group)
         status = dl_kafka_group_configure(source, options, error, sizeof error);
     if (status == DL_OK)
+        dl_kafka_source_measure_queue(source);
+    if (status == DL_OK)
         status = dl_kafka_source_open(source, error, sizeof error);
     if (status != DL_OK) {
         dl_note(source->notes, DL_NOTE_ERROR, "Kafka cannot be read with these properties", DL_TEXT("reason", error));
@@ -294,10 +296,18 @@ static void deliver(struct dl_kafka_source *source, const rd_kafka_message_t *me
 static size_t take(struct dl_kafka_source *source, int timeout_ms, size_t count_max)
 {
     ssize_t count = rd_kafka_consume_batch_queue(source->queue, timeout_ms, source->messages, count_max);
+    int64_t bytes = 0;
+    if (count > 0)
+        dl_kafka_source_keep_filling(source, count);
     for (ssize_t i = 0; i < count; i++) {
+        bytes += (int64_t)source->messages[i]->len;
         deliver(source, source->messages[i]);
-        rd_kafka_message_destroy(source->messages[i]);
     }
+    /* Together: memory and counts of references are librdkafka's thread's too, and go from core to core each time. */
+    for (ssize_t i = 0; i < count; i++)
+        rd_kafka_message_destroy(source->messages[i]);
+    if (count > 0)
+        source->limit.mean_bytes = bytes / count;
     return count > 0 ? (size_t)count : 0;
 }
 

@@ -191,6 +191,16 @@ def test_records_deleted_before_they_were_read_are_a_loss(broker, drive, new_top
     assert process.totals() == {(0, 0): (500, 0, 1500, 1999)} and not process.lines("loss")
 
 
+def test_a_queue_that_was_full_is_filled_on_as_soon_as_there_is_room(broker, drive, new_topic):
+    # Each fetch brings one batch, which fills the queue; librdkafka 2.0.2 by itself would fetch once a second, for 160 seconds.
+    topic = new_topic()
+    broker.produce(topic, numbered(400000, 1), batch_num_messages=2500, linger_ms=1000)
+    limits = {"queued.min.messages": 2500, "max.partition.fetch.bytes": 10000, "fetch.max.bytes": 10000, "message.max.bytes": 1000}
+    with drive("read", topic, limits, until="caught-up") as process:
+        assert process.wait(120) == 0
+    assert process.totals() == {(0, 0): (400000, 0, 0, 399999)}
+
+
 @pytest.mark.parametrize("noticed", [True, False])
 def test_topic_deleted_and_created_again(broker, drive, new_topic, noticed):
     topic = new_topic(partitions=2)

@@ -333,6 +333,28 @@ START_TEST(test_headers_are_taken_when_they_matter)
 }
 END_TEST
 
+static void on_id(void *context, struct dl_name id)
+{
+    char *text = context;
+    snprintf(text, 16, "%.*s", (int)id.bytes, id.data);
+}
+
+START_TEST(test_the_id_is_told_as_soon_as_it_is_read)
+{
+    static const char *const rows[] = {
+        "{\"id\":\"i-7\",\"type\":\"survey\",\"touchpoint\":\"t\",\"nps\":9}",
+        "{\"type\":\"survey\",\"touchpoint\":\"t\",\"id\":\"i-7\",\"nps\":99}", /* whatever follows */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char told[16] = "";
+        const struct dl_message message = {.value = rows[i], .value_bytes = strlen(rows[i]), .timestamp_ms = CASE_TIMESTAMP_MS,
+                                           .on_id = on_id, .context = told};
+        ck_assert_int_eq(dl_decode(decoder, &message, INT64_MAX, &event, detail), i == 0 ? DL_ACCEPTED : DL_REJECT_OUT_OF_RANGE);
+        ck_assert_str_eq(told, "i-7");
+    }
+}
+END_TEST
+
 START_TEST(test_header_bytes_that_are_no_utf8)
 {
     static const char value[] = "{\"touchpoint\":\"t\",\"nps\":9}";
@@ -424,6 +446,7 @@ int main(void)
     tcase_add_test(tcase, test_cloudevents_fill_in);
     tcase_add_test(tcase, test_header_bytes_that_are_no_utf8);
     tcase_add_test(tcase, test_headers_are_taken_when_they_matter);
+    tcase_add_test(tcase, test_the_id_is_told_as_soon_as_it_is_read);
     tcase_add_test(tcase, test_unknown_fields);
     tcase_add_test(tcase, test_a_rejected_event_leaves_nothing);
     suite_add_tcase(suite, tcase);
