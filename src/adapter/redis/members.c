@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-static_assert(DL_GROUPS_MAX >= DL_CHUNK_COMMANDS_MAX * 3 / 4 + DL_FIELDS + 1, "a chunk ends before its groups do");
+_Static_assert(DL_GROUPS_MAX >= DL_CHUNK_COMMANDS_MAX * 3 / 4 + DL_FIELDS + 1, "a chunk ends before its groups do");
 
 /* Bytes that are no argument yet. */
 static struct dl_argument keep(struct dl_view *view, const char *data, size_t bytes)
