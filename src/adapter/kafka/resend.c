@@ -33,8 +33,11 @@ static bool is_alone(rd_kafka_resp_err_t code)
 static void describe(rd_kafka_t *client, rd_kafka_resp_err_t code, char *out, size_t out_size)
 {
     char fatal[DL_KAFKA_ERROR_SIZE] = "";
-    if (code == RD_KAFKA_RESP_ERR__FATAL)
-        code = rd_kafka_fatal_error(client, fatal, sizeof fatal);
+    /* What waited then is purged. */
+    bool by_client = code == RD_KAFKA_RESP_ERR__FATAL || code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+    rd_kafka_resp_err_t given_up = by_client ? rd_kafka_fatal_error(client, fatal, sizeof fatal) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (given_up != RD_KAFKA_RESP_ERR_NO_ERROR)
+        code = given_up;
     bool refused = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
     (void)snprintf(out, out_size, "%s%s", *fatal ? fatal : rd_kafka_err2str(code), refused ? " (grant Write on the topic)" : "");
 }
