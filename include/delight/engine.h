@@ -82,7 +82,7 @@ DL_MUST_USE enum dl_status dl_engine_gather(struct dl_engine *engine, dl_engine_
  * do, of which touching a view counts as 16 (>= 1). DL_OK: there is more; DL_EMPTY: all is counted. In between T may
  * move and views may be read; nothing may be taken as changed. */
 DL_MUST_USE enum dl_status dl_engine_apply_some(struct dl_engine *engine, size_t max);
-size_t dl_engine_gathered(const struct dl_engine *engine); /* that are not all counted; 0: nothing waits */
+size_t dl_engine_gathered(const struct dl_engine *engine); /* additions that are not all done; 0: nothing waits */
 
 /* ---- State: what a checkpoint keeps, and what is made of it again ---- */
 

@@ -10,7 +10,7 @@
 
 enum {
     PULSE_MS = 100,
-    GATHER_MAX = 1 << 15, /* tallies of several records that are counted together: a standby that takes over has many */
+    GATHER_MAX = 1 << 17, /* additions of several records that are done together: a standby that takes over has many */
     LEAVE_MS = 1000,
     HANDLES = 4,
 };
@@ -27,6 +27,9 @@ void dl_scorer_fault(struct dl_scorer *scorer, enum dl_scorer_fault fault)
         return;
     scorer->faulted = true;
     scorer->options.on_fault(scorer->options.context, fault);
+    dl_scorer_pause(scorer, true); /* nothing more is read, or would report again and again */
+    if (scorer->stopping)
+        dl_scorer_finish_stop(scorer);
 }
 
 void dl_scorer_out_of_memory(struct dl_scorer *scorer)
@@ -144,7 +147,11 @@ static void pump(struct dl_scorer *scorer)
 {
     if (scorer->closing || scorer->collecting || scorer->faulted)
         return;
-    if (!scorer->applying) {
+    if (scorer->stopping && !scorer->applying) { /* nothing new: others bring more without end */
+        scorer->applying = scorer->scoring != NULL && dl_scoring_gathered(scorer->scoring) > 0;
+        if (!scorer->applying)
+            return;
+    } else if (!scorer->applying) {
         if (poll_tallies(scorer) || scorer->applying)
             uv_async_send(&scorer->again);
         return;
@@ -182,7 +189,7 @@ void dl_scorer_pause(struct dl_scorer *scorer, bool pause)
 {
     if (scorer->closing)
         return;
-    if (pause)
+    if (pause || scorer->stopping || scorer->faulted)
         uv_poll_stop(&scorer->readable); /* it would report again and again what is not read */
     else
         uv_poll_start(&scorer->readable, UV_READABLE, on_readable);
@@ -320,8 +327,12 @@ void dl_scorer_finish_stop(struct dl_scorer *scorer)
 void dl_scorer_stop(struct dl_scorer *scorer)
 {
     scorer->stopping = true;
-    if (scorer->collecting || scorer->saving || (scorer->scoring != NULL && dl_scoring_gathered(scorer->scoring) > 0))
-        return; /* on_saved, or settle, comes back */
+    dl_scorer_pause(scorer, true);
+    bool gathered = scorer->scoring != NULL && dl_scoring_gathered(scorer->scoring) > 0;
+    if (gathered)
+        uv_async_send(&scorer->again);
+    if (!scorer->faulted && (scorer->collecting || scorer->saving || gathered))
+        return; /* on_saved, or pump, comes back */
     if (dl_scorer_may_save(scorer) && dl_scorer_unsaved(scorer))
         dl_scorer_begin_save(scorer);
     else
@@ -349,7 +360,7 @@ void dl_scorer_publish(struct dl_scorer *scorer, struct dl_view_status *status)
 {
     if (scorer->scoring == NULL || scorer->faulted)
         return;
-    if (!scorer->collecting && scorer->state >= DL_SCORER_FOLLOWING)
+    if (!scorer->collecting && !scorer->stopping && scorer->state >= DL_SCORER_FOLLOWING)
         dl_scoring_move_clock(scorer->scoring);
     if (scorer->held >= 0 && !dl_scoring_must_wait(scorer->scoring, scorer->held_newest_ms)) {
         dl_tallies_begin(scorer->tallies, scorer->held);

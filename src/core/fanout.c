@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    NODES_MAX = 1 << 18,   /* before the steps have to go to the windows */
+    NODES_MAX = 1 << 19,   /* before the steps have to go to the windows */
     VIEW_NODES = 16,       /* what touching a view costs, in nodes */
     KEEP_BYTES = 1 << 22,  /* scratch memory that is kept for the next batch */
     LISTS = 8,
@@ -256,9 +256,10 @@ static enum dl_status list_parts(struct apply *apply, struct dl_subject *subject
         uint32_t place = step->tally;
         enum dl_status status = reserve(&fanout->parts, 1, sizeof(struct dl_fanout_part));
         uint32_t next = nodes[node].next;
+        apply->done++;
         if (next != DL_NO_NODE && steps[nodes[next].step].step == step->step && status == DL_OK) {
             sum_packed(fanout, place);
-            for (; next != DL_NO_NODE && steps[nodes[next].step].step == step->step; next = nodes[next].next)
+            for (; next != DL_NO_NODE && steps[nodes[next].step].step == step->step; next = nodes[next].next, apply->done++)
                 sum_packed(fanout, steps[nodes[next].step].tally);
             status = pack_sum(fanout, &place);
         }
@@ -364,7 +365,7 @@ static enum dl_status add_to_windows(struct apply *apply, uint32_t subject)
         status = add_to_window(apply, subject, plan->window[i]);
     }
     fanout->packed.count = packed;
-    apply->done += fanout->parts.count + VIEW_NODES * (size_t)plan->window_count;
+    apply->done += VIEW_NODES * (size_t)plan->window_count;
     /* The clock may have passed by all of it since it was taken in. */
     dl_registry_note_gone(&apply->windows->registry, subject);
     return status;
@@ -501,5 +502,5 @@ enum dl_status dl_fanout_gather(struct dl_fanout *fanout, struct dl_windows *win
 
 size_t dl_fanout_waiting(const struct dl_fanout *fanout)
 {
-    return fanout->steps.count;
+    return fanout->steps.count + fanout->plan.nodes;
 }

@@ -80,7 +80,7 @@ int64_t dl_fanout_bytes(const struct dl_fanout *fanout);
  * what is too much, is applied first. DL_MEMORY: part of it has been taken in. */
 DL_MUST_USE enum dl_status dl_fanout_gather(struct dl_fanout *fanout, struct dl_windows *windows, dl_engine_each *each,
                                             const void *tallies, uint32_t mask);
-/* Nodes that are gathered and not wholly applied; 0: nothing is. */
+/* Steps and nodes that are gathered and not all applied; 0: nothing is. */
 size_t dl_fanout_waiting(const struct dl_fanout *fanout);
 /* Counts about as many nodes and views of what is gathered (max >= 1), subject by subject. DL_EMPTY: nothing is left.
  * DL_MEMORY: part of it has been counted. */

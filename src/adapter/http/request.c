@@ -357,6 +357,8 @@ enum MHD_Result dl_http_on_request(void *context, struct MHD_Connection *connect
     struct dl_http_connection *asking = connection_of(connection);
     if (asking != NULL && dl_http_wait_turn(asking, connection))
         return MHD_YES;
+    if (asking != NULL && asking->dropped)
+        return MHD_NO; /* it waited for too long */
     const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
     if (!http->address.local && host == NULL)
         return refuse(http, connection, MHD_HTTP_BAD_REQUEST, NULL, NULL, "a Host header is expected");

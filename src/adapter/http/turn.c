@@ -3,7 +3,7 @@
  * answers do not hold up the loop, who asks after the time of a turn is over
  * waits, suspended, in a queue:
  *
- *     turn      answers: the first of the queue; without a queue, whoever asks in turn_ms_max
+ *     turn      answers for turn_ms_max: the queue, one at least; without a queue, whoever asks
  *       │       all others: to the end of the queue
  *       ▼
  *     other handles of the loop, then the next turn */
@@ -15,7 +15,8 @@ static void on_soon(uv_idle_t *idle);
 void dl_http_turn_soon(struct dl_http *http)
 {
     /* Not a timer of 0 ms: as long as it starts itself again, libuv 1.44 lets nothing else run. */
-    uv_idle_start(&http->soon, on_soon);
+    if (!http->closing)
+        uv_idle_start(&http->soon, on_soon);
 }
 
 /* ---- The queue ---- */
@@ -46,11 +47,15 @@ static void let_first(struct dl_http *http)
     MHD_resume_connection(first->waiting_handle);
 }
 
+static bool over(const struct dl_http *http)
+{
+    return uv_hrtime() - http->turn_ns >= (uint64_t)http->options.turn_ms_max * 1000000;
+}
+
 bool dl_http_wait_turn(struct dl_http_connection *connection, struct MHD_Connection *handle)
 {
     struct dl_http *http = connection->http;
-    bool over = http->answered && uv_hrtime() - http->turn_ns >= (uint64_t)http->options.turn_ms_max * 1000000;
-    if (connection->its_turn || (http->waiting == NULL && !over)) {
+    if (connection->its_turn || (http->waiting == NULL && !(http->answered && over(http)))) {
         connection->its_turn = false;
         http->answered = true;
         return false;
@@ -80,10 +85,12 @@ static void turn(struct dl_http *http)
         return;
     int64_t before = http->counts.connections;
     http->turn_ns = uv_hrtime();
-    http->answered = http->waiting != NULL;
-    if (http->waiting != NULL)
-        let_first(http);
-    (void)MHD_run(http->daemon);
+    do {
+        http->answered = http->waiting != NULL;
+        if (http->waiting != NULL)
+            let_first(http);
+        (void)MHD_run(http->daemon);
+    } while (http->waiting != NULL && !over(http));
     bool timed = MHD_get_timeout(http->daemon, &wait_ms) == MHD_YES;
     bool accepts_again = http->counts.connections < before; /* at the limit: from its next turn on */
     if (http->waiting != NULL || accepts_again || (timed && wait_ms == 0))

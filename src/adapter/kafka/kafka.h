@@ -307,7 +307,7 @@ struct dl_transaction {
     void *context;
     const struct dl_kafka_position *positions; /* committed with it; 0: none */
     size_t position_count;
-    const struct dl_kafka_membership *membership;
+    struct dl_kafka_membership *membership; /* held for as long as it takes */
 };
 
 /* Begins, fills, sends the positions, commits. Retriable errors are tried again,

@@ -50,6 +50,7 @@ struct dl_kafka_partition {
     int64_t due_ms;   /* next look-up */
     int64_t since_ms; /* its look-ups fail since then, 0: they do not */
     rd_kafka_resp_err_t failed_by; /* the last of them */
+    int64_t held_ms;  /* when Kafka last said that a transaction holds its position back, 0: it did not */
     int64_t next;     /* next offset; what is below was delivered or is stale */
     int64_t first;    /* the first offset that counts; below it, warm-up */
     int64_t begun;    /* where the re-read began */

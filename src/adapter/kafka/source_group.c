@@ -66,7 +66,7 @@ static void take_over(struct dl_kafka_source *source, const char *name, int32_t 
     struct dl_kafka_partition *partition = &topic->partitions[p];
     partition->phase = DL_KAFKA_LOOKUP;
     partition->doubted = false;
-    partition->since_ms = 0;
+    partition->since_ms = partition->held_ms = 0;
     begin_at_committed(partition);
     if (partition->leader < 0)
         topic->due_ms = 0; /* it is newer than our metadata */
@@ -249,19 +249,26 @@ struct dl_kafka_membership *dl_kafka_source_membership(struct dl_kafka_source *s
     rd_kafka_error_t *error = rd_kafka_consumer_group_metadata_write(metadata, &bytes, &size);
     if (!error && says_member(bytes, size))
         membership = malloc(sizeof *membership);
-    if (membership)
+    if (membership) {
         membership->metadata = metadata;
-    else
+        atomic_init(&membership->holders, 1);
+    } else {
         rd_kafka_consumer_group_metadata_destroy(metadata);
+    }
     rd_kafka_error_destroy(error);
     if (bytes)
         rd_kafka_mem_free(NULL, bytes);
     return membership;
 }
 
+void dl_kafka_membership_hold(struct dl_kafka_membership *membership)
+{
+    atomic_fetch_add(&membership->holders, 1);
+}
+
 void dl_kafka_membership_destroy(struct dl_kafka_membership *membership)
 {
-    if (!membership)
+    if (!membership || atomic_fetch_sub(&membership->holders, 1) > 1)
         return;
     rd_kafka_consumer_group_metadata_destroy(membership->metadata);
     free(membership);

@@ -37,9 +37,11 @@ static void look(const struct dl_kafka_source *source, int64_t now_ms, struct wa
                 continue;
             waiting->stuck += now_ms - partition->since_ms >= source->group.patience_ms;
             waiting->since_ms = partition->since_ms < waiting->since_ms ? partition->since_ms : waiting->since_ms;
+            /* A look-up in between may have failed by something else. */
+            bool held = partition->held_ms != 0 && now_ms - partition->held_ms < source->group.patience_ms;
             if (!waiting->held)
-                waiting->code = partition->failed_by;
-            waiting->held |= partition->failed_by == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT;
+                waiting->code = held ? RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT : partition->failed_by;
+            waiting->held |= held;
         }
 }
 
@@ -123,5 +125,7 @@ void dl_kafka_source_tend_stuck(struct dl_kafka_source *source, int64_t now_ms)
 
 size_t dl_kafka_source_stuck(const struct dl_kafka_source *source)
 {
-    return source->joined ? source->stuck.partitions : 0;
+    /* While a new client joins what was said still holds. */
+    size_t now = source->joined ? source->stuck.partitions : 0;
+    return now > source->stuck.told ? now : source->stuck.told;
 }

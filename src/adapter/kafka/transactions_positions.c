@@ -20,7 +20,7 @@
 struct call {
     rd_kafka_t *client;
     rd_kafka_topic_partition_list_t *positions;
-    rd_kafka_consumer_group_metadata_t *metadata; /* a copy: the thread may outlive the batch */
+    struct dl_kafka_membership *membership; /* held: the thread may outlive the batch */
     int timeout_ms;
     rd_kafka_error_t *error; /* the outcome */
     pthread_mutex_t lock;    /* of what follows */
@@ -32,8 +32,7 @@ static void free_call(struct call *call)
 {
     if (call->positions)
         rd_kafka_topic_partition_list_destroy(call->positions);
-    if (call->metadata)
-        rd_kafka_consumer_group_metadata_destroy(call->metadata);
+    dl_kafka_membership_destroy(call->membership);
     pthread_cond_destroy(&call->changed);
     pthread_mutex_destroy(&call->lock);
     free(call);
@@ -46,7 +45,7 @@ static void *run(void *context)
     if (dl_broken("deaf_sender") && !atomic_exchange(&hung, true))
         for (;;)
             (void)pause();
-    call->error = rd_kafka_send_offsets_to_transaction(call->client, call->positions, call->metadata, call->timeout_ms);
+    call->error = rd_kafka_send_offsets_to_transaction(call->client, call->positions, call->membership->metadata, call->timeout_ms);
     pthread_mutex_lock(&call->lock);
     call->returned = true;
     bool abandoned = call->abandoned;
@@ -58,20 +57,6 @@ static void *run(void *context)
         free_call(call);
     }
     return NULL;
-}
-
-static rd_kafka_consumer_group_metadata_t *copy_of(const rd_kafka_consumer_group_metadata_t *metadata)
-{
-    rd_kafka_consumer_group_metadata_t *copy = NULL;
-    void *bytes = NULL;
-    size_t size;
-    rd_kafka_error_t *error = rd_kafka_consumer_group_metadata_write(metadata, &bytes, &size);
-    if (!error)
-        error = rd_kafka_consumer_group_metadata_read(&copy, bytes, size);
-    rd_kafka_error_destroy(error);
-    if (bytes)
-        rd_kafka_mem_free(NULL, bytes);
-    return copy;
 }
 
 static struct call *make_call(struct dl_transactions *transactions, int timeout_ms)
@@ -88,15 +73,13 @@ static struct call *make_call(struct dl_transactions *transactions, int timeout_
     pthread_mutex_init(&call->lock, NULL);
     call->client = transactions->client;
     call->timeout_ms = timeout_ms;
-    call->metadata = copy_of(run_of->membership->metadata);
+    call->membership = run_of->membership;
+    dl_kafka_membership_hold(call->membership);
     call->positions = rd_kafka_topic_partition_list_new((int)run_of->position_count);
     for (size_t i = 0; i < run_of->position_count; i++)
         rd_kafka_topic_partition_list_add(call->positions, run_of->positions[i].topic, run_of->positions[i].partition)->offset =
             run_of->positions[i].next;
-    if (call->metadata)
-        return call;
-    free_call(call);
-    return NULL;
+    return call;
 }
 
 /* False: it has not returned by then, and is the thread's now. */
