@@ -47,6 +47,7 @@ class Scene:
         log = self.daemon.log(mark)
         for pattern in (*patterns, STOPPING):
             assert re.search(pattern, log), f"/{pattern}/ is not in\n{log}"
+        assert "shutdown_timeout has passed" not in log  # it does not wait for what cannot come
         assert publishes or "caught up: publishing" not in log
         assert events(self.redis) == before
 
@@ -343,6 +344,18 @@ def test_records_of_the_tallies_that_cannot_be_read(scene):
     good = next(iter(scene.broker.consume_all(scene.mode.tallies)))
     bad = scene.broker.produce(scene.mode.tallies, [broken(good) for broken in BROKEN.values()])
     expect_alarms(scene, "a record of the tallies topic cannot be read", scene.mode.tallies, bad)
+
+
+def test_a_record_of_the_tallies_that_cannot_be_read_behind_others(scene):
+    """What is taken in and not counted yet is of no use any more."""
+    assert scene.daemon.stop() == 0
+    scene.daemon.write_config(scene.mode.config(checkpoint_interval="10m"))
+    scene.daemon.start()
+    scene.send(5)
+    scene.wait_events(115)
+    scene.daemon.kill9()
+    (bad,) = scene.broker.produce(scene.mode.tallies, [b"nonsense"])
+    scene.expect_stop(rf"a record of the tallies topic cannot be read.*offset={bad.offset}")
 
 
 def test_group_offsets_deleted_and_a_record_of_the_tallies_cannot_be_read(scene):
