@@ -166,7 +166,7 @@ enum dl_status dl_ingest_group_start(struct dl_ingest *ingest)
 {
     ingest->group = (struct dl_kafka_group_options){
         .missing_offset = missing_offset, .on_forgotten = on_forgotten, .on_revoke = on_revoke, .on_assign = on_assign,
-        .patience_ms = dl_broken("impatient") || dl_broken("deaf_positions") ? IMPATIENCE_MS : PATIENCE_MS, .give_up = give_up,
+        .patience_ms = dl_broken("impatient") ? IMPATIENCE_MS : PATIENCE_MS, .give_up = give_up,
         .context = ingest};
     ingest->options.source.group = &ingest->group;
     ingest->commit_options = *ingest->options.commit;

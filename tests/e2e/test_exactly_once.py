@@ -170,7 +170,8 @@ def test_the_source_chain_catches_a_broken_promise(broker, redis_server, new_top
         # Stopped with a batch in its hands, and nothing of it sent.
         bad.env["DELIGHT_FAILPOINT"] = "batches.produced:6" if broken == "offsets_outside" else "batches.begin:6:stop"
         stack.enter_context(bad)
-        words = traffic(scorer.config_path, 20000)
+        # More than is needed: a broker that is slow to start makes few batches of many events.
+        words = traffic(scorer.config_path, 120000)
         loader = stack.enter_context(Loader().start(tmp_path, *words, "--rate", "1000"))
         if broken == "offsets_outside":
             assert bad.wait(60) == -signal.SIGKILL

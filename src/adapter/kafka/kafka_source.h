@@ -50,7 +50,6 @@ struct dl_kafka_partition {
     int64_t due_ms;   /* next look-up */
     int64_t since_ms; /* its look-ups fail since then, 0: they do not */
     rd_kafka_resp_err_t failed_by; /* the last of them */
-    int64_t held_ms;  /* when Kafka last said that a transaction holds its position back, 0: it did not */
     int64_t next;     /* next offset; what is below was delivered or is stale */
     int64_t first;    /* the first offset that counts; below it, warm-up */
     int64_t begun;    /* where the re-read began */
@@ -101,9 +100,6 @@ struct dl_kafka_source {
     struct {
         size_t partitions;  /* that nothing is read of for longer than the group's patience */
         size_t told;        /* so many were noted, 0: none */
-        bool told_held;     /* with a transaction as the reason */
-        unsigned given_up;  /* clients, because of them */
-        int64_t give_up_ms; /* not before this is another one; 0: none is due */
     } stuck;
     bool by_time_unknown; /* noted: the cluster cannot look up by time */
     bool caught_up;

@@ -66,7 +66,7 @@ static void take_over(struct dl_kafka_source *source, const char *name, int32_t 
     struct dl_kafka_partition *partition = &topic->partitions[p];
     partition->phase = DL_KAFKA_LOOKUP;
     partition->doubted = false;
-    partition->since_ms = partition->held_ms = 0;
+    partition->since_ms = 0;
     begin_at_committed(partition);
     if (partition->leader < 0)
         topic->due_ms = 0; /* it is newer than our metadata */

@@ -227,8 +227,6 @@ static void take_answers(struct dl_kafka_topic *topic, const rd_kafka_topic_part
         int32_t p = which->elems[i].partition;
         rd_kafka_resp_err_t own = code;
         bool position = answers->positions_failed;
-        if (error_in(answers->hit, i) == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT)
-            topic->partitions[p].held_ms = dl_kafka_now_ms();
         if (own == RD_KAFKA_RESP_ERR_NO_ERROR)
             own = error_in(answers->end, i);
         if (own == RD_KAFKA_RESP_ERR_NO_ERROR)

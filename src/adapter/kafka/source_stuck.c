@@ -4,11 +4,7 @@
 
 /* Kafka mode: a partition that came to this process is not read before it is known where the group's last transaction
  * ended, and a guess would count twice or not at all. A transaction that sent positions and stays open holds that back;
- * one that hangs is never ended by Kafka itself. Then nothing of the partition is counted, and an operator has to know.
- * Where no transaction is the reason, a client that does not get what others get may be it: a new one is tried, ever
- * more seldom, for that costs the whole group a rebalance. */
-
-static const int64_t give_up_ms_max = 600000;
+ * one that hangs is never ended by Kafka itself. Then nothing of the partition is counted, and an operator has to know. */
 
 static bool waits(const struct dl_kafka_partition *partition)
 {
@@ -20,7 +16,6 @@ struct waiting {
     rd_kafka_topic_partition_list_t *list;
     size_t stuck; /* for longer than they should */
     int64_t since_ms;
-    bool held; /* some by a transaction */
     rd_kafka_resp_err_t code;
 };
 
@@ -37,11 +32,7 @@ static void look(const struct dl_kafka_source *source, int64_t now_ms, struct wa
                 continue;
             waiting->stuck += now_ms - partition->since_ms >= source->group.patience_ms;
             waiting->since_ms = partition->since_ms < waiting->since_ms ? partition->since_ms : waiting->since_ms;
-            /* A look-up in between may have failed by something else. */
-            bool held = partition->held_ms != 0 && now_ms - partition->held_ms < source->group.patience_ms;
-            if (!waiting->held)
-                waiting->code = held ? RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT : partition->failed_by;
-            waiting->held |= held;
+            waiting->code = partition->failed_by;
         }
 }
 
@@ -60,41 +51,21 @@ static void list_text(const rd_kafka_topic_partition_list_t *list, char *text, s
     }
 }
 
-/* Once for a set of partitions and a reason, not for each attempt. */
+/* Once for a set of partitions, not for each attempt. */
 static void tell(struct dl_kafka_source *source, const struct waiting *waiting, int64_t now_ms)
 {
     char which[512], group[256] = "";
     size_t group_size = sizeof group;
-    if ((size_t)waiting->list->cnt <= source->stuck.told && waiting->held == source->stuck.told_held)
+    if ((size_t)waiting->list->cnt <= source->stuck.told)
         return;
     source->stuck.told = (size_t)waiting->list->cnt;
-    source->stuck.told_held = waiting->held;
     list_text(waiting->list, which, sizeof which);
     (void)rd_kafka_conf_get(source->conf, "group.id", group, &group_size);
     dl_note(source->notes, DL_NOTE_ERROR,
-            waiting->held
-                ? "nothing of some partitions is counted: a transaction that sent positions of the group stays open, and until it ends "
-                  "Kafka does not tell where they go on; it may hang (kafka-transactions.sh find-hanging, or list and describe, "
-                  "tells whose it is, and abort ends it)"
-                : "nothing of some partitions is counted: where they go on is not to be had, and no transaction is the reason; if "
-                  "that lasts, a new Kafka consumer is made",
+            "nothing of some partitions is counted: Kafka does not tell where they go on; a transaction that sent positions of the "
+            "group may hang (kafka-transactions.sh find-hanging, or list and describe, tells whose it is, and abort ends it)",
             DL_TEXT("group", group), DL_NUMBER("partitions", waiting->list->cnt), DL_TEXT("which", which),
             DL_NUMBER("for_ms", now_ms - waiting->since_ms), DL_TEXT("reason", rd_kafka_err2str(waiting->code)));
-}
-
-static void give_client_up(struct dl_kafka_source *source, const struct waiting *waiting, int64_t now_ms)
-{
-    int64_t pause_ms = source->group.patience_ms;
-    if (waiting->held || (source->stuck.give_up_ms != 0 && now_ms < source->stuck.give_up_ms) ||
-        now_ms - waiting->since_ms < 2 * source->group.patience_ms)
-        return;
-    for (unsigned i = 0; i <= source->stuck.given_up && pause_ms < give_up_ms_max; i++)
-        pause_ms *= 2;
-    source->stuck.given_up++;
-    source->stuck.give_up_ms = now_ms + (pause_ms < give_up_ms_max ? pause_ms : give_up_ms_max);
-    (void)snprintf(source->trouble.fatal_reason, sizeof source->trouble.fatal_reason,
-                   "it does not get to know where its partitions go on (%s)", rd_kafka_err2str(waiting->code));
-    source->trouble.fatal = true;
 }
 
 static void over(struct dl_kafka_source *source)
@@ -102,8 +73,6 @@ static void over(struct dl_kafka_source *source)
     if (source->stuck.told > 0)
         dl_note(source->notes, DL_NOTE_NOTICE, "no partition of this process waits any more to be told where it goes on");
     source->stuck.told = 0;
-    source->stuck.given_up = 0;
-    source->stuck.give_up_ms = 0;
 }
 
 void dl_kafka_source_tend_stuck(struct dl_kafka_source *source, int64_t now_ms)
@@ -118,14 +87,13 @@ void dl_kafka_source_tend_stuck(struct dl_kafka_source *source, int64_t now_ms)
         over(source);
     } else if (waiting.stuck > 0 && !dl_kafka_trouble_any(&source->trouble)) { /* that would be the reason, and is told */
         tell(source, &waiting, now_ms);
-        give_client_up(source, &waiting, now_ms);
     }
     rd_kafka_topic_partition_list_destroy(waiting.list);
 }
 
 size_t dl_kafka_source_stuck(const struct dl_kafka_source *source)
 {
-    /* While a new client joins what was said still holds. */
+    /* While the group is joined anew what was said still holds. */
     size_t now = source->joined ? source->stuck.partitions : 0;
     return now > source->stuck.told ? now : source->stuck.told;
 }

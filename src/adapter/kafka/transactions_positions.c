@@ -13,7 +13,7 @@
 /* Positions are sent from a thread of their own, since rd_kafka_send_offsets_to_transaction may never return, whatever
  * its timeout. When the group's coordinator is moving it asks three times within 0.3 s where that is; then it waits for
  * some broker connection to change its state, for ever if none does (2.0.2; the time-out of rd_kafka_coord_req,
- * creq_ts_timeout, is set and never looked at up to 2.15; no upstream issue is known). Nothing of the process would be
+ * creq_ts_timeout, is set and never looked at up to 2.15; upstream's #3847 is open). Nothing of the process would be
  * counted any more, without a word. By the time that Kafka ends the transaction anyway the client is given up instead,
  * and left to the thread that is inside it. */
 
