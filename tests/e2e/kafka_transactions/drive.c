@@ -203,7 +203,7 @@ static struct dl_kafka_letters *make_letters(const char *bytes)
 
 static void run_one(struct dl_transactions *transactions, struct filling *filling, rd_kafka_t *member)
 {
-    struct dl_kafka_membership membership = {NULL};
+    struct dl_kafka_membership membership = {.metadata = NULL, .holders = 1};
     const struct dl_kafka_position position = {options.source, 0, options.next + filling->number - 1};
     filling->large = options.large;
     if (options.generation >= 0)
