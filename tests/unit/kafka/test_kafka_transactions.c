@@ -59,6 +59,7 @@ START_TEST(a_coordinator_that_is_not_to_be_found_for_a_moment_holds_up_nothing_f
     const rd_kafka_resp_err_t unknown = RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
     mock_open(&mock, 3);
     ck_assert_int_eq(rd_kafka_mock_topic_create(mock.cluster, "tallies", 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    ck_assert_int_eq(rd_kafka_mock_topic_create(mock.cluster, "events", 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR); /* 2.8 looks for it */
     (void)rd_kafka_mock_coordinator_set(mock.cluster, "transaction", "t", 1);
     (void)rd_kafka_mock_coordinator_set(mock.cluster, "group", group, 2);
     open_transactions();
