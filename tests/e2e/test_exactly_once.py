@@ -223,7 +223,7 @@ def test_published_scores_never_fall_back_when_the_scorer_is_killed(broker, redi
         words = traffic(daemons[0].config_path, 12000, retractions=0, late=0)
         loader = stack.enter_context(Loader().start(tmp_path, *words, "--rate", "1000"))
         seen, killed, owner = 0, False, None
-        deadline = time.monotonic() + 120 * timeout_factor()
+        deadline = time.monotonic() + 300 * timeout_factor()
         while loader.running() or not killed:
             assert time.monotonic() < deadline
             events = int(client.hget("cx:{all}:24h", "events") or 0)
