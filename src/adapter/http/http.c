@@ -221,7 +221,8 @@ static bool copy_options(struct dl_http *http, const struct dl_http_options *opt
     http->options.listen = strdup(options->listen);
     http->ring = malloc(options->stream_bytes);
     http->not_found = list_routes(options->routes);
-    bool good = (options->token_file == NULL || http->options.token_file != NULL) && hosts != NULL && http->options.listen != NULL && http->ring != NULL && http->not_found != NULL;
+    bool good = (options->token_file == NULL || http->options.token_file != NULL) && hosts != NULL &&
+                http->options.listen != NULL && http->ring != NULL && http->not_found != NULL;
     for (size_t i = 0; good && i < options->host_count; i++) {
         hosts[i] = strdup(options->hosts[i]);
         good = hosts[i] != NULL;
