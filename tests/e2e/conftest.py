@@ -42,6 +42,15 @@ def pytest_collection_modifyitems(config, items):
     items[:] = dealt + short
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A test that failed shows what the broker had to say: its log, and the transactions that it knows."""
+    report = (yield).get_result()
+    used = item.funcargs.get("broker") if hasattr(item, "funcargs") else None
+    if call.when == "call" and report.failed and used is not None:
+        report.sections.append(("the broker", used.account()))
+
+
 @pytest.fixture(scope="session")
 def broker():
     """One Kafka node for the whole run; a test that stops nodes or needs settings starts a Broker of its own."""

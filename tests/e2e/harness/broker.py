@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,6 +115,19 @@ class Broker:
     def logs(self):
         """The nodes' log files."""
         return sorted(Path(self.folder).glob("node-*/server.log")) if self.facts else []
+
+    def account(self):
+        """For the report of a failed test: the ends of the nodes' logs, and every transaction, hanging ones apart."""
+        parts = [evidence(self.logs(), lines=100)]
+        for path in self.logs():
+            told = [line for line in path.read_text(errors="replace").splitlines() if re.search(" (WARN|ERROR|FATAL) |[Ff]encing", line)]
+            parts.append(f"--- what was not as usual, in {path} ---\n" + "\n".join(told[-60:]))
+        for verb in (["list"], ["find-hanging", "--broker-id", "1"]):
+            try:
+                parts.append(f"--- transactions, {verb[0]} ---\n" + self.tool("org.apache.kafka.tools.TransactionsCommand", *verb))
+            except HarnessError as error:
+                parts.append(f"--- transactions, {verb[0]}: {error} ---")
+        return "\n".join(parts)
 
     def pids(self):
         """The process ids of the nodes that run."""
