@@ -32,7 +32,7 @@ struct dl_commit {
     sem_t work;
     /* Each is written by one thread and read by the other; what a batch holds goes through the ring. */
     atomic_bool stop;
-    atomic_bool rejoin;
+    atomic_bool rejoin, end_again;
     atomic_int state;
     atomic_uint_fast64_t epoch;
     atomic_bool dropped;
@@ -199,7 +199,7 @@ static void make_transactions(struct dl_commit *commit)
 {
     const struct dl_transactions_options options = {
         .kafka = commit->options.kafka, .transactional_id = commit->options.transactional_id,
-        .timeout_ms = DL_COMMIT_TIMEOUT_MS, .name = "batches", .give_up = stopping, .context = commit};
+        .group = commit->options.group, .timeout_ms = DL_COMMIT_TIMEOUT_MS, .name = "batches", .give_up = stopping, .context = commit};
     enum dl_status status = dl_transactions_create(&options, &commit->transactions);
     if (status == DL_OK)
         status = dl_transactions_init(commit->transactions);
@@ -247,6 +247,17 @@ static void work(struct dl_commit *commit, struct dl_sealed *sealed)
     atomic_store_explicit(&commit->busy, false, memory_order_release);
 }
 
+static void end_again(struct dl_commit *commit)
+{
+    enum dl_status status = dl_transactions_end_again(commit->transactions);
+    if (status == DL_OK)
+        dl_note(notes_of(commit), DL_NOTE_NOTICE,
+                "Kafka does not tell where some partitions go on, and may have lost the end of a transaction: the last one of this "
+                "process was ended once more");
+    else if (status != DL_STOPPED && !stopping(commit))
+        broken(commit, status);
+}
+
 static void *run(void *context)
 {
     struct dl_commit *commit = context;
@@ -258,6 +269,9 @@ static void *run(void *context)
         } else if (atomic_exchange_explicit(&commit->rejoin, false, memory_order_acquire)) {
             set_state(commit, DL_COMMIT_STARTING);
             make_transactions(commit);
+        } else if (atomic_exchange_explicit(&commit->end_again, false, memory_order_relaxed)) {
+            if (commit->transactions != NULL)
+                end_again(commit);
         } else {
             dl_thread_wait(&commit->work);
         }
@@ -317,6 +331,12 @@ void dl_commit_rejoin(struct dl_commit *commit)
     /* Until the thread has taken it up, the state is not to be read as broken again. */
     set_state(commit, DL_COMMIT_STARTING);
     atomic_store_explicit(&commit->rejoin, true, memory_order_release);
+    sem_post(&commit->work);
+}
+
+void dl_commit_end_again(struct dl_commit *commit)
+{
+    atomic_store_explicit(&commit->end_again, true, memory_order_relaxed); /* the semaphore orders it */
     sem_post(&commit->work);
 }
 

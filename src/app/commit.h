@@ -28,7 +28,7 @@ void dl_sealed_destroy(struct dl_sealed *sealed); /* what it holds */
 
 struct dl_commit_options {
     struct dl_kafka_options kafka;
-    const char *transactional_id, *tallies_topic;
+    const char *transactional_id, *group, *tallies_topic;
     const char *dead_letter_topic; /* NULL: none */
     const char *const *topics;
     int record_version;
@@ -62,6 +62,8 @@ bool dl_commit_idle(const struct dl_commit *commit); /* no batch is under way; a
 bool dl_commit_dropped(const struct dl_commit *commit);
 /* Takes what *sealed holds when DL_OK. DL_FULL: one is under way. DL_MEMORY. */
 DL_MUST_USE enum dl_status dl_commit_push(struct dl_commit *commit, const struct dl_sealed *sealed);
+/* Idle only: ends the last transaction once more (dl_transactions_end_again). */
+void dl_commit_end_again(struct dl_commit *commit);
 /* Batches of earlier epochs are not wanted any more. */
 void dl_commit_set_epoch(struct dl_commit *commit, uint64_t epoch);
 /* Any thread. */

@@ -149,6 +149,14 @@ static void on_assign(void *context, size_t partitions)
             DL_NUMBER("epoch", ingest->epoch));
 }
 
+/* It may be the end of this process's own last transaction that Kafka lost. */
+static void on_stuck(void *context)
+{
+    struct dl_ingest *ingest = context;
+    if (dl_commit_state(ingest->commit) == DL_COMMIT_READY && dl_commit_idle(ingest->commit) && dl_batch_empty(ingest->open))
+        dl_commit_end_again(ingest->commit);
+}
+
 static bool give_up(void *context)
 {
     return dl_ingest_stopping(context);
@@ -166,6 +174,7 @@ enum dl_status dl_ingest_group_start(struct dl_ingest *ingest)
 {
     ingest->group = (struct dl_kafka_group_options){
         .missing_offset = missing_offset, .on_forgotten = on_forgotten, .on_revoke = on_revoke, .on_assign = on_assign,
+        .on_stuck = on_stuck,
         .patience_ms = dl_broken("impatient") ? IMPATIENCE_MS : PATIENCE_MS, .give_up = give_up,
         .context = ingest};
     ingest->options.source.group = &ingest->group;

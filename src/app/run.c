@@ -357,6 +357,7 @@ static enum dl_status describe_commit(struct daemon *daemon)
     daemon->commit = (struct dl_commit_options){
         .kafka = dl_settings_kafka(config, daemon->notes),
         .transactional_id = daemon->transactional_id,
+        .group = dl_settings_group(config),
         .tallies_topic = config->kafka.tallies_topic,
         .dead_letter_topic = config->kafka.dead_letter_topic[0] == '\0' ? NULL : config->kafka.dead_letter_topic,
         .topics = (const char *const *)config->kafka.topics.item,

@@ -53,8 +53,12 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(scope="session")
 def broker():
-    """One Kafka node for the whole run; a test that stops nodes or needs settings starts a Broker of its own."""
-    with Broker() as running:
+    """One Kafka node for the whole run; a test that stops nodes or needs settings starts a Broker of its own.
+
+    It is not taken for dead when it stands still for want of a processor: the partitions would be without a leader for a moment, and
+    that is a fault of its own.
+    """
+    with Broker(settings={"broker.session.timeout.ms": 60000}) as running:
         yield running
 
 

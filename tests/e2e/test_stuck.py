@@ -3,9 +3,12 @@
 The build with failpoints, impatient: it gives the alarm after 2 s instead of 25.
 """
 
+import socket
+import struct
+
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from harness import Daemon, Loader
+from harness import Broker, Daemon, Loader, RedisServer
 from kafka_mode import KafkaMode
 from test_exactly_once import FAILPOINTS, traffic, verify
 from test_http import ask, scrape
@@ -72,3 +75,65 @@ def test_a_sending_of_positions_that_never_returns(broker, redis_server, new_top
         daemon.wait_log("librdkafka does not return from the sending of positions", timeout=60)
         verify(mode, words, "60s")
         assert len(lines(daemon, "librdkafka does not return")) == 1
+
+
+def text(value):
+    return struct.pack(">h", len(value)) + value.encode()
+
+
+def pending(broker, group, transactional_id, topic, positions):
+    """Positions of the group that an ended transaction of that producer has sent and that Kafka has not ended: what is left where the end
+    was not written, for the partition had no leader at that moment. By TxnOffsetCommit, of the producer's own id and epoch."""
+    told = broker.tool("org.apache.kafka.tools.TransactionsCommand", "describe", "--transactional-id", transactional_id)
+    head, row = (line.split("\t") for line in told.splitlines()[:2])
+    state = {name.strip(): value.strip() for name, value in zip(head, row, strict=False)}
+    assert state["TransactionState"] == "CompleteCommit", told
+    partitions = b"".join(struct.pack(">iq", p, next_) + struct.pack(">h", -1) for p, next_ in positions.items())
+    body = text(transactional_id) + text(group) + struct.pack(">qh", int(state["ProducerId"]), int(state["ProducerEpoch"]))
+    body += struct.pack(">i", 1) + text(topic) + struct.pack(">i", len(positions)) + partitions
+    request = struct.pack(">hhi", 28, 0, 1) + text("pending") + body
+    host, port = broker.bootstrap.split(":")
+    with socket.create_connection((host, int(port)), 30) as connection:
+        connection.sendall(struct.pack(">i", len(request)) + request)
+        answer = connection.makefile("rb")
+        (size,) = struct.unpack(">i", answer.read(4))
+        answer = answer.read(size)
+    at = 12 + 2 + len(topic) + 4
+    codes = [struct.unpack(">h", answer[at + 6 * i + 4 : at + 6 * i + 6])[0] for i in range(len(positions))]
+    assert codes == [0] * len(positions), answer
+
+
+def group_positions(broker, group, topic, partitions):
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": group, "isolation.level": "read_committed", "log_level": 2})
+    try:
+        return {t.partition: t.offset for t in consumer.committed([TopicPartition(topic, p) for p in range(partitions)], timeout=30)}
+    finally:
+        consumer.close()
+
+
+def test_the_end_of_the_last_transaction_that_kafka_lost(tmp_path):
+    """Its positions are held back for ever, and a rebalance asks for them: the process whose transaction it was ends it once more."""
+    with Broker(settings={"transaction.partition.verification.enable": "false"}) as broker, RedisServer() as redis:
+        number = iter(range(100))
+
+        def new_topic(partitions=1, config=None, name="topic"):
+            return broker.create_topic(f"{name}-{next(number)}", partitions, config)
+
+        mode = KafkaMode(broker, redis, new_topic, windows=["24h"])
+        with Daemon(mode.config("one"), tmp_path, name="one", binary=FAILPOINTS, env={"DELIGHT_BREAK": "impatient"}) as one:
+            words = traffic(one.config_path, 6000)
+            loader = Loader().start(tmp_path, *words, "--rate", "1500")
+            assert loader.wait(60) == 0, loader.log()
+            verify(mode, words, "60s")
+            before = group_positions(broker, mode.source, mode.source, 6)
+            pending(broker, mode.source, f"{mode.source}-ingest-one", mode.source, before)
+            with Daemon(mode.config("two"), tmp_path, name="two", binary=FAILPOINTS, env={"DELIGHT_BREAK": "impatient"}) as two:
+                one.wait_log("the last one of this process was ended once more", timeout=60)
+                for daemon in (one, two):
+                    daemon.wait_log(OVER, timeout=60)
+                assert group_positions(broker, mode.source, mode.source, 6) == before
+                verify(mode, words, "60s")
+                broker.produce(mode.source, [{"type": "contact", "touchpoint": f"later-{p}"} for p in range(60)])
+                client = redis.client()
+                keys = [f"cx:{{touchpoint:later-{p}}}:24h" for p in range(60)]
+                two.wait_until(lambda: all(client.hget(key, "events") == "1" for key in keys), 60, "all of what came later")

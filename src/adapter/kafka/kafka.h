@@ -50,8 +50,10 @@ struct dl_kafka_group_options {
     /* Partitions have come; on_start follows for each. Inside poll. */
     void (*on_assign)(void *context, size_t partitions);
     /* Longer than any transaction may hold positions back: where a partition goes on and is not to be had for so long
-     * is an alarm, and later a new client's affair (source_stuck.c). */
+     * is an alarm (source_stuck.c). */
     int64_t patience_ms;
+    /* It is so now; again each time that patience is over. Inside poll. */
+    void (*on_stuck)(void *context);
     /* For waiting in a rebalance. Not asked as yet: poll looks positions up a request
      * at a time, which takes a second at most. */
     bool (*give_up)(void *context);
@@ -267,6 +269,7 @@ struct dl_transactions;
 struct dl_transactions_options {
     struct dl_kafka_options kafka;
     const char *transactional_id;
+    const char *group;  /* whose positions are sent; NULL: none are */
     int timeout_ms;   /* transaction.timeout.ms: readers wait so long for a producer that is gone */
     const char *name; /* for notes: "batches", "checkpoints" */
     bool (*give_up)(void *context); /* true: the process is ending */
@@ -324,6 +327,12 @@ struct dl_transaction {
  * destroy it, create another; whether the last one is committed shows in what Kafka
  * has. What is not allowed is retried for ever. */
 DL_MUST_USE enum dl_status dl_transactions_run(struct dl_transactions *transactions, const struct dl_transaction *transaction);
+
+/* Ends what this producer ended last once more, in the way it did, for Kafka may have left the end out where no broker led a
+ * partition at that moment: its positions would be held back for ever. Nothing is written by it but a position of a topic of
+ * delightd's own, which nobody asks for. A producer that has ended nothing yet does nothing. DL_OK; DL_STOPPED: given up;
+ * DL_FENCED, DL_FATAL as by dl_transactions_run. */
+DL_MUST_USE enum dl_status dl_transactions_end_again(struct dl_transactions *transactions);
 
 /* Inside fill only. Copies key and value. value NULL: a tombstone. partition -1:
  * by key. Waits while librdkafka's queue is full. Not DL_OK: nothing more is taken

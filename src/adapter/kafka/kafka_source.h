@@ -100,6 +100,7 @@ struct dl_kafka_source {
     struct {
         size_t partitions;  /* that nothing is read of for longer than the group's patience */
         size_t told;        /* so many were noted, 0: none */
+        int64_t due_ms;     /* on_stuck is */
     } stuck;
     bool by_time_unknown; /* noted: the cluster cannot look up by time */
     bool caught_up;

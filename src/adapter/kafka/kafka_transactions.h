@@ -37,19 +37,40 @@ enum dl_transactions_end {
     DL_TRANSACTIONS_FATAL
 };
 
+/* How the last one ended. */
+enum dl_transactions_last { DL_TRANSACTIONS_NO_END, DL_TRANSACTIONS_COMMITTED, DL_TRANSACTIONS_ABORTED };
+
 struct dl_transactions_topic {
     struct dl_transactions *transactions;
     char *name;
     rd_kafka_topic_t *handle;
+    int32_t partition;         /* the one that was written to last */
+    bool written;              /* by what is not committed, nor aborted and closed */
     bool letters;              /* what is produced to it are struct dl_letter */
     size_t told_bytes;         /* its max.message.bytes as last asked for, 0: not known */
     int64_t told_until_ms;     /* the limit may have been changed by then */
+};
+
+/* What is known of the try under way, or the last one. */
+struct dl_transactions_outcome {
+    rd_kafka_resp_err_t code; /* what the last step failed by */
+    char reason[256];
+    bool stale;     /* its membership is of the past */
+    bool failed;    /* a record was not taken: the transaction must be aborted */
+    bool in_doubt;  /* a record that was not confirmed may have been written */
+    bool explained; /* code and reason say why */
+    /* What was refused for its size. A batch is refused whole: which of its records it was shows when it was refused
+     * alone, and so the window is halved until then. */
+    size_t refused_count, refused_bytes;
+    struct dl_transactions_topic *refused_topic;
+    void *refused_opaque;
 };
 
 struct dl_transactions {
     struct dl_kafka_trouble trouble;
     struct dl_note_sink *notes;
     char *name, *transactional_id;
+    char *group; /* NULL: no positions are sent */
     int timeout_ms;
     bool (*give_up)(void *context);
     void *context;
@@ -64,24 +85,14 @@ struct dl_transactions {
     int64_t begun_ms;
     int64_t until_ms;      /* of settle_within */
     bool is_committed;     /* the one begun last */
-    bool stale;            /* its membership is of the past */
+    bool sent;             /* positions, by what is not committed, nor aborted and closed */
+    enum dl_transactions_last last;
     bool unwell;           /* noted */
     unsigned attempt;
-    rd_kafka_resp_err_t code; /* what the last step failed by */
-    char reason[256];
+    struct dl_transactions_outcome outcome;
     char told[256]; /* the reason as the operator knows it */
-
-    bool failed;           /* a record was not taken: the transaction must be aborted */
-    bool in_doubt;         /* a record that was not confirmed may have been written */
-    bool explained;        /* code and reason say why */
     int64_t produced_offset, last_offset;
 
-    /* What was refused for its size. A batch is refused whole: which of its
-     * records it was shows when it was refused alone, and so the window is
-     * halved until then. */
-    size_t refused_count, refused_bytes;
-    struct dl_transactions_topic *refused_topic;
-    void *refused_opaque;
     size_t window_bytes;   /* so much is produced before it is awaited, 0: everything */
     int64_t window_until_ms;
     size_t window_records, window_filled;

@@ -83,6 +83,10 @@ void dl_kafka_source_tend_stuck(struct dl_kafka_source *source, int64_t now_ms)
         return;
     look(source, now_ms, &waiting);
     source->stuck.partitions = waiting.stuck;
+    if (waiting.stuck > 0 && now_ms >= source->stuck.due_ms) {
+        source->stuck.due_ms = now_ms + source->group.patience_ms;
+        source->group.on_stuck(source->group.context);
+    }
     if (waiting.list->cnt == 0) {
         over(source);
     } else if (waiting.stuck > 0 && !dl_kafka_trouble_any(&source->trouble)) { /* that would be the reason, and is told */

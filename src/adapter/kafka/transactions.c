@@ -15,15 +15,15 @@ static const int64_t settle_ms = 20;
 /* Once for each reason: one right may be missing behind another. What librdkafka adds of elapsed time is no other reason. */
 void dl_transactions_note_unwell(struct dl_transactions *transactions)
 {
-    const char *elapsed = strstr(transactions->reason, " (after ");
-    size_t bytes = elapsed ? (size_t)(elapsed - transactions->reason) : strlen(transactions->reason);
-    bool told = transactions->unwell && strncmp(transactions->reason, transactions->told, bytes) == 0 &&
+    const char *elapsed = strstr(transactions->outcome.reason, " (after ");
+    size_t bytes = elapsed ? (size_t)(elapsed - transactions->outcome.reason) : strlen(transactions->outcome.reason);
+    bool told = transactions->unwell && strncmp(transactions->outcome.reason, transactions->told, bytes) == 0 &&
                 transactions->told[bytes] == '\0';
-    memcpy(transactions->told, transactions->reason, bytes);
+    memcpy(transactions->told, transactions->outcome.reason, bytes);
     transactions->told[bytes] = '\0';
     if (!told)
         dl_note(transactions->notes, DL_NOTE_WARNING, "a Kafka transaction does not come about; retrying",
-                DL_TEXT("client", transactions->name), DL_TEXT("reason", transactions->reason));
+                DL_TEXT("client", transactions->name), DL_TEXT("reason", transactions->outcome.reason));
     transactions->unwell = true;
 }
 
@@ -41,7 +41,7 @@ static void note_fenced(struct dl_transactions *transactions)
     dl_note(transactions->notes, DL_NOTE_WARNING,
             "another process has this instance's place in Kafka (is the same instance name running twice?)",
             DL_TEXT("client", transactions->name), DL_TEXT("transactional_id", transactions->transactional_id),
-            DL_TEXT("reason", transactions->reason));
+            DL_TEXT("reason", transactions->outcome.reason));
 }
 
 /* ---- The client ---- */
@@ -101,10 +101,10 @@ static bool expired(const struct dl_transactions *transactions)
 
 static enum dl_transactions_end judge_fatal(struct dl_transactions *transactions)
 {
-    bool late = expired(transactions), fenced = transactions->code == RD_KAFKA_RESP_ERR__FENCED && !late;
+    bool late = expired(transactions), fenced = transactions->outcome.code == RD_KAFKA_RESP_ERR__FENCED && !late;
     transactions->phase = DL_TRANSACTIONS_DEAD;
-    if (transactions->code == RD_KAFKA_RESP_ERR__FENCED && late)
-        (void)snprintf(transactions->reason, sizeof transactions->reason,
+    if (transactions->outcome.code == RD_KAFKA_RESP_ERR__FENCED && late)
+        (void)snprintf(transactions->outcome.reason, sizeof transactions->outcome.reason,
                        "the transaction took longer than %d ms, and Kafka ended it", transactions->timeout_ms);
     if (fenced) {
         atomic_fetch_add_explicit(&transactions->fenced, 1, memory_order_relaxed); /* a count, read alone */
@@ -118,15 +118,15 @@ enum dl_transactions_end dl_transactions_judge(struct dl_transactions *transacti
     if (!error)
         return DL_TRANSACTIONS_DONE;
     enum dl_transactions_end end = DL_TRANSACTIONS_FATAL;
-    transactions->code = rd_kafka_error_code(error);
-    (void)snprintf(transactions->reason, sizeof transactions->reason, "%s", rd_kafka_error_string(error));
+    transactions->outcome.code = rd_kafka_error_code(error);
+    (void)snprintf(transactions->outcome.reason, sizeof transactions->outcome.reason, "%s", rd_kafka_error_string(error));
     if (rd_kafka_error_is_fatal(error))
         end = judge_fatal(transactions);
     else if (rd_kafka_error_txn_requires_abort(error))
         end = DL_TRANSACTIONS_ABORT;
     else if (rd_kafka_error_is_retriable(error))
         end = DL_TRANSACTIONS_AGAIN;
-    else if (transactions->code == RD_KAFKA_RESP_ERR__STATE)
+    else if (transactions->outcome.code == RD_KAFKA_RESP_ERR__STATE)
         end = DL_TRANSACTIONS_STATE;
     else
         transactions->phase = DL_TRANSACTIONS_DEAD;
@@ -167,7 +167,7 @@ enum dl_transactions_end dl_transactions_insist(struct dl_transactions *transact
         case DL_TRANSACTIONS_AGAIN:
             resumed = true;
             done = odd = false;
-            dl_kafka_trouble_silent(&transactions->trouble, transactions->reason);
+            dl_kafka_trouble_silent(&transactions->trouble, transactions->outcome.reason);
             if (dl_kafka_now_ms() - since_ms > patience_ms && !dl_kafka_trouble_any(&transactions->trouble))
                 dl_transactions_note_unwell(transactions);
             if (leave && leave(transactions))
@@ -203,12 +203,12 @@ static bool refused(rd_kafka_resp_err_t code)
 static void note_refused(struct dl_transactions *transactions)
 {
     const char *sentence =
-        transactions->code == RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT
+        transactions->outcome.code == RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT
             ? "Kafka does not allow transactions that long; retrying (raise the broker's transaction.max.timeout.ms)"
             : "not allowed to make transactions; retrying (grant Write and Describe on the transactional id)";
     if (!transactions->unwell)
         dl_note(transactions->notes, DL_NOTE_ERROR, sentence, DL_TEXT("client", transactions->name),
-                DL_TEXT("transactional_id", transactions->transactional_id), DL_TEXT("reason", transactions->reason));
+                DL_TEXT("transactional_id", transactions->transactional_id), DL_TEXT("reason", transactions->outcome.reason));
     transactions->unwell = true;
 }
 
@@ -242,9 +242,9 @@ enum dl_status dl_transactions_init(struct dl_transactions *transactions)
             return DL_STOPPED;
         if (end == DL_TRANSACTIONS_FENCED)
             return DL_FENCED;
-        if (!refused(transactions->code)) {
+        if (!refused(transactions->outcome.code)) {
             dl_note(transactions->notes, DL_NOTE_WARNING, "a transactional producer is given up",
-                    DL_TEXT("client", transactions->name), DL_TEXT("reason", transactions->reason));
+                    DL_TEXT("client", transactions->name), DL_TEXT("reason", transactions->outcome.reason));
             return DL_FATAL;
         }
         enum dl_status status = open_again(transactions);
@@ -261,6 +261,7 @@ static void free_transactions(struct dl_transactions *transactions)
         rd_kafka_conf_destroy(transactions->conf);
     free(transactions->name);
     free(transactions->transactional_id);
+    free(transactions->group);
     free(transactions);
 }
 
@@ -277,7 +278,8 @@ enum dl_status dl_transactions_create(const struct dl_transactions_options *opti
     transactions->last_offset = -1;
     transactions->name = strdup(options->name);
     transactions->transactional_id = strdup(options->transactional_id);
-    if (!transactions->name || !transactions->transactional_id) {
+    transactions->group = options->group ? strdup(options->group) : NULL;
+    if (!transactions->name || !transactions->transactional_id || (options->group && !transactions->group)) {
         free_transactions(transactions);
         return DL_MEMORY;
     }

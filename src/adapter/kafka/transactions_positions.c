@@ -98,8 +98,8 @@ static bool wait_for(struct call *call, int64_t until_ms)
 static enum dl_transactions_end fail(struct dl_transactions *transactions, rd_kafka_resp_err_t code, const char *reason)
 {
     transactions->phase = DL_TRANSACTIONS_DEAD;
-    transactions->code = code;
-    (void)snprintf(transactions->reason, sizeof transactions->reason, "%s", reason);
+    transactions->outcome.code = code;
+    (void)snprintf(transactions->outcome.reason, sizeof transactions->outcome.reason, "%s", reason);
     return DL_TRANSACTIONS_FATAL;
 }
 

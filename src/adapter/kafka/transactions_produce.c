@@ -60,8 +60,8 @@ void dl_transactions_free_topics(struct dl_transactions *transactions)
 
 void dl_transactions_forget_records(struct dl_transactions *transactions)
 {
-    transactions->failed = transactions->explained = transactions->in_doubt = false;
-    transactions->refused_count = transactions->refused_bytes = 0;
+    transactions->outcome.failed = transactions->outcome.explained = transactions->outcome.in_doubt = false;
+    transactions->outcome.refused_count = transactions->outcome.refused_bytes = 0;
     transactions->window_records = transactions->window_filled = 0;
     transactions->produced_offset = -1;
 }
@@ -69,12 +69,12 @@ void dl_transactions_forget_records(struct dl_transactions *transactions)
 static void fail(struct dl_transactions *transactions, struct dl_transactions_topic *topic, rd_kafka_resp_err_t code, void *opaque,
                  size_t bytes)
 {
-    transactions->failed = true;
+    transactions->outcome.failed = true;
     if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE) {
-        transactions->refused_count++;
-        transactions->refused_bytes += bytes;
-        transactions->refused_topic = topic;
-        transactions->refused_opaque = opaque;
+        transactions->outcome.refused_count++;
+        transactions->outcome.refused_bytes += bytes;
+        transactions->outcome.refused_topic = topic;
+        transactions->outcome.refused_opaque = opaque;
     }
     switch (code) {
     case RD_KAFKA_RESP_ERR__PURGE_QUEUE: /* these follow from what ended the transaction */
@@ -85,11 +85,11 @@ static void fail(struct dl_transactions *transactions, struct dl_transactions_to
     default:
         break;
     }
-    if (transactions->explained)
+    if (transactions->outcome.explained)
         return;
-    transactions->explained = true;
-    transactions->code = code;
-    (void)snprintf(transactions->reason, sizeof transactions->reason, "topic %s: %s", topic->name, rd_kafka_err2str(code));
+    transactions->outcome.explained = true;
+    transactions->outcome.code = code;
+    (void)snprintf(transactions->outcome.reason, sizeof transactions->outcome.reason, "topic %s: %s", topic->name, rd_kafka_err2str(code));
 }
 
 void dl_transactions_on_report(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
@@ -99,7 +99,7 @@ void dl_transactions_on_report(rd_kafka_t *client, const rd_kafka_message_t *mes
     struct dl_transactions_topic *topic = rd_kafka_topic_opaque(message->rkt);
     struct dl_transactions *transactions = topic->transactions;
     if (message->err && rd_kafka_message_status(message) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED)
-        transactions->in_doubt = true;
+        transactions->outcome.in_doubt = true;
     if (message->err)
         fail(transactions, topic, message->err, message->_private, message->key_len + message->len + record_bytes);
     else if (!topic->letters)
@@ -109,13 +109,13 @@ void dl_transactions_on_report(rd_kafka_t *client, const rd_kafka_message_t *mes
 enum dl_transactions_end dl_transactions_deliver(struct dl_transactions *transactions)
 {
     while (rd_kafka_flush(transactions->client, DL_TRANSACTIONS_STEP_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        if (transactions->failed)
+        if (transactions->outcome.failed)
             break;
         dl_kafka_trouble_silent(&transactions->trouble, "records are not confirmed");
         if (dl_transactions_leave(transactions))
             return DL_TRANSACTIONS_LEAVE;
     }
-    return transactions->failed ? DL_TRANSACTIONS_ABORT : DL_TRANSACTIONS_DONE;
+    return transactions->outcome.failed ? DL_TRANSACTIONS_ABORT : DL_TRANSACTIONS_DONE;
 }
 
 /* ---- Records ---- */
@@ -146,8 +146,8 @@ static bool window_open(struct dl_transactions *transactions, size_t bytes)
 static enum dl_status produce(struct dl_transactions *transactions, const struct record *record)
 {
     size_t bytes = record->key_bytes + record->value_bytes + record_bytes;
-    if (transactions->failed || !window_open(transactions, bytes))
-        return transactions->failed ? DL_AWAY : DL_STOPPED;
+    if (transactions->outcome.failed || !window_open(transactions, bytes))
+        return transactions->outcome.failed ? DL_AWAY : DL_STOPPED;
     for (;;) {
         rd_kafka_resp_err_t code = rd_kafka_producev(
             transactions->client, RD_KAFKA_V_RKT(record->topic->handle), RD_KAFKA_V_PARTITION(record->partition),
@@ -164,7 +164,7 @@ static enum dl_status produce(struct dl_transactions *transactions, const struct
             return DL_AWAY;
         }
         dl_transactions_serve(transactions, full_ms);
-        if (transactions->failed)
+        if (transactions->outcome.failed)
             return DL_AWAY;
         if (dl_transactions_leave(transactions))
             return DL_STOPPED;
@@ -184,7 +184,11 @@ enum dl_status dl_transactions_produce(struct dl_transactions *transactions, con
         .value_bytes = value_bytes,
         .opaque = opaque,
     };
-    return record.topic ? produce(transactions, &record) : DL_MEMORY;
+    if (!record.topic)
+        return DL_MEMORY;
+    record.topic->partition = partition;
+    record.topic->written = true;
+    return produce(transactions, &record);
 }
 
 /* ---- Letters ---- */
@@ -232,17 +236,17 @@ static bool shrink_letter(struct dl_transactions *transactions, struct dl_transa
 
 bool dl_transactions_shrink(struct dl_transactions *transactions)
 {
-    if (transactions->refused_count > 1) {
-        transactions->window_bytes = transactions->refused_bytes / 2;
+    if (transactions->outcome.refused_count > 1) {
+        transactions->window_bytes = transactions->outcome.refused_bytes / 2;
         transactions->window_until_ms = dl_kafka_now_ms() + limits_ms;
         return true;
     }
     const struct dl_transaction *run = transactions->run;
-    struct dl_transactions_topic *topic = transactions->refused_topic;
-    bool shrunk = topic->letters ? shrink_letter(transactions, topic, transactions->refused_opaque)
-                                 : run->too_large && run->too_large(run->context, transactions->refused_opaque);
+    struct dl_transactions_topic *topic = transactions->outcome.refused_topic;
+    bool shrunk = topic->letters ? shrink_letter(transactions, topic, transactions->outcome.refused_opaque)
+                                 : run->too_large && run->too_large(run->context, transactions->outcome.refused_opaque);
     if (!shrunk)
         dl_note(transactions->notes, DL_NOTE_ERROR, "a topic refuses the smallest record; raise its max.message.bytes",
-                DL_TEXT("topic", topic->name), DL_NUMBER("bytes", transactions->refused_bytes));
+                DL_TEXT("topic", topic->name), DL_NUMBER("bytes", transactions->outcome.refused_bytes));
     return shrunk;
 }

@@ -195,6 +195,10 @@ class Broker:
         found = self.admin().list_topics(timeout=30 * timeout_factor()).topics
         return {name: len(topic.partitions) for name, topic in found.items() if not name.startswith("__")}
 
+    def leader(self, topic, partition=0):
+        """The node that leads the partition, -1: none."""
+        return self.admin().list_topics(topic, timeout=30 * timeout_factor()).topics[topic].partitions[partition].leader
+
     def watermarks(self, topic):
         """{partition: (low, high)}: the first offset there is, and one past the last, control records included."""
         with self._consumer({"isolation.level": "read_uncommitted"}) as consumer:

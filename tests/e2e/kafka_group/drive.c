@@ -268,9 +268,16 @@ static void take_commands(void)
     }
 }
 
+static void on_stuck(void *context)
+{
+    (void)context;
+    printf("stuck\n");
+}
+
 static int run_member(const struct dl_kafka_options *kafka)
 {
-    const struct dl_kafka_group_options group = {missing_offset, on_forgotten, on_revoke, on_assign, 60000, give_up, NULL};
+    const struct dl_kafka_group_options group = {.missing_offset = missing_offset, .on_forgotten = on_forgotten, .on_revoke = on_revoke,
+                                                .on_assign = on_assign, .patience_ms = 60000, .on_stuck = on_stuck, .give_up = give_up};
     const struct dl_kafka_source_options source_options = {.kafka = *kafka,
                                                            .topics = options.topics,
                                                            .topic_count = options.topic_count,

@@ -233,10 +233,19 @@ static void run_one(struct dl_transactions *transactions, struct filling *fillin
         stopping = 1;
 }
 
+static const char *group_id(void)
+{
+    for (size_t i = 0; i < options.property_count; i++)
+        if (strcmp(options.properties[i].key, "group.id") == 0)
+            return options.properties[i].value;
+    return "stale-group";
+}
+
 static int run(const struct dl_kafka_options *kafka)
 {
     const struct dl_transactions_options create = {.kafka = *kafka,
                                                    .transactional_id = options.id,
+                                                   .group = options.source ? group_id() : NULL,
                                                    .timeout_ms = (int)options.timeout_ms,
                                                    .name = "batches",
                                                    .give_up = give_up};

@@ -138,6 +138,30 @@ def test_records_in_doubt_are_not_taken_for_later_ones(broker, new_topic, tmp_pa
     assert process.statuses() == {1: "ok", 2: "stopped", 3: "fatal"}, process.log()
 
 
+def test_records_of_an_abort_that_kafka_leaves_out_stay_in_the_dark(tmp_path):
+    """Kafka writes no end of a transaction into a partition that has no leader at that moment, and takes it for ended all the same: the
+    next commit would bring the records of the aborted one to light."""
+    with Broker(nodes=3) as broker:
+        to = broker.create_topic("to", config={"min.insync.replicas": 1}, replication=1)
+        options = {"to": to, "id": to, "transactions": 4, "hold": 2, "timeout": 60000}
+        with Drive(tmp_path, broker.bootstrap, "run", {"log_level": 0}, **options) as process:
+            process.wait_line("holding")
+            process.wait_until(lambda: len(broker.consume_all(to, "read_uncommitted")) == 20, 30, "the records of the open transaction")
+            node = broker.leader(to)
+            broker.stop_node(node, kill=True)
+            process.wait_until(lambda: broker.leader(to) == -1, 60, "the partition to be without a leader")
+            process.send_signal(signal.SIGUSR2)
+            process.send_signal(signal.SIGUSR1)
+            process.wait_until(lambda: 2 in process.statuses(), 60, "the second transaction to be left")
+            broker.start_node(node)
+            process.finished(120)
+        left_out = [line for log in broker.logs() for line in log.read_text().splitlines() if f"Set({to}-0) while trying to send" in line]
+        good = [number for number, status in process.statuses().items() if status == "ok"]
+        assert left_out, "Kafka has left nothing out: this tests nothing"
+        assert 2 not in good and len(good) == 3, process.log()
+        assert values(broker.consume_all(to)) == expected(good)
+
+
 def test_a_successor_ends_what_a_kill_left_open(broker, new_topic, tmp_path):
     to = new_topic()
     with Drive(tmp_path, broker.bootstrap, "run", to=to, id=to, transactions=2, hold=2, timeout=300000, name="killed") as killed:
@@ -225,7 +249,7 @@ def test_log_over_markers_and_an_open_and_an_aborted_tail(broker, new_topic, tmp
     aborted = read("aborted")
     offsets = [record.offset for record in broker.consume_all(to)]
     assert opened.lines("bounds")[0][:3] == ["ok", 0, 33], "the open transaction begins behind three records and their markers"
-    assert aborted.lines("bounds")[0][:3] == ["ok", 0, 44], "ten that are aborted, and their marker"
+    assert aborted.lines("bounds")[0][:3] == ["ok", 0, 46], "ten that are aborted, one more that is, and their markers"
     for process in (opened, aborted):
         assert [line[0] for line in process.lines("read")] == ["ok", "ok"]
         assert [line[0] for line in process.lines("record")] == offsets * 2
