@@ -151,7 +151,7 @@ void dl_scoring_gather(struct dl_scoring *scoring, dl_engine_each *each, const v
 
 size_t dl_scoring_gathered(const struct dl_scoring *scoring)
 {
-    return scoring->failed ? 0 : dl_engine_gathered(scoring->engine);
+    return scoring->failed ? 0 : dl_engine_waiting(scoring->engine);
 }
 
 void dl_scoring_apply_some(struct dl_scoring *scoring)

@@ -45,7 +45,7 @@ int64_t dl_scoring_newest_ms(const struct dl_scoring *scoring); /* accepted even
 bool dl_scoring_must_wait(const struct dl_scoring *scoring, int64_t newest_ms);
 /* Takes in tallies (dl_engine_gather) whose newest event is newest_ms. */
 void dl_scoring_gather(struct dl_scoring *scoring, dl_engine_each *each, const void *tallies, int64_t newest_ms, uint32_t windows);
-/* dl_engine_gathered; 0 when this has failed. */
+/* dl_engine_waiting; 0 when this has failed. */
 size_t dl_scoring_gathered(const struct dl_scoring *scoring);
 /* Counts for a turn of the loop. */
 void dl_scoring_apply_some(struct dl_scoring *scoring);
