@@ -57,8 +57,12 @@ struct dl_engine *dl_engine_create(const struct dl_engine_options *options);
 void dl_engine_destroy(struct dl_engine *engine);
 
 /* Moves to T = now_ms (not before the previous T): pending panes enter, old ones
- * leave; changed views become dirty. Cost: what enters and leaves. */
+ * leave; changed views become dirty. Cost: what enters and leaves. DL_MEMORY: some
+ * views have moved; the caller stops. */
 DL_MUST_USE enum dl_status dl_engine_advance(struct dl_engine *engine, int64_t now_ms);
+/* The same for a loop that has other work, too: T is now_ms at once, for whatever is asked or counted; as many views as
+ * `max` (>= 0, as of dl_engine_apply_some) allows become dirty at once, the others in dl_engine_apply_some. */
+DL_MUST_USE enum dl_status dl_engine_begin_advance(struct dl_engine *engine, int64_t now_ms, size_t max);
 int64_t dl_engine_now(const struct dl_engine *engine); /* INT64_MIN before the first advance */
 
 /* Counts a batch: each tally in its own pane of every window of every subject;
@@ -78,11 +82,14 @@ DL_MUST_USE enum dl_status dl_engine_apply(struct dl_engine *engine, const struc
 typedef enum dl_status dl_engine_each(const void *tallies, dl_batch_on_tally *on_tally, void *context);
 DL_MUST_USE enum dl_status dl_engine_gather(struct dl_engine *engine, dl_engine_each *each, const void *tallies,
                                             uint32_t windows);
-/* Then they are counted, subject by subject, each subject with all of them at once. max: roughly how many additions to
- * do, of which touching a view counts as 16 (>= 1). DL_OK: there is more; DL_EMPTY: all is counted. In between T may
- * move and views may be read; nothing may be taken as changed. */
+/* Then they are counted, subject by subject, each subject with all of them at once; before them, what of an advance
+ * that was begun is not done. max: roughly how many additions to do, of which touching a view counts as 16 (>= 1).
+ * DL_OK: there is more; DL_EMPTY: all is done. In between T may move and views may be read; nothing may be taken as
+ * changed. DL_MEMORY: the caller stops. */
 DL_MUST_USE enum dl_status dl_engine_apply_some(struct dl_engine *engine, size_t max);
-size_t dl_engine_gathered(const struct dl_engine *engine); /* additions that are not all done; 0: nothing waits */
+/* Additions that are not all done, and panes of which somebody has to be told that T has passed or reached them; 0:
+ * nothing waits. */
+size_t dl_engine_waiting(const struct dl_engine *engine);
 
 /* ---- State: what a checkpoint keeps, and what is made of it again ---- */
 
@@ -101,7 +108,8 @@ typedef enum dl_status dl_engine_on_pane(void *context, const struct dl_engine_p
  * more. Any other status is on_pane's: that pane and those behind it are not taken.
  * A pane in which all has cancelled out is told of as gone. A pane that was never
  * taken and is gone is not mentioned. Between two calls that make up one
- * checkpoint neither advance nor gather nor apply; nothing may be gathered (asserted). */
+ * checkpoint neither advance nor gather nor apply; nothing may wait (dl_engine_waiting, asserted): a pane that T has
+ * passed and nobody was told of would stay in the state for ever. */
 DL_MUST_USE enum dl_status dl_engine_take_changes(struct dl_engine *engine, size_t max, dl_engine_on_pane *on_pane,
                                                   void *context);
 size_t dl_engine_changes(const struct dl_engine *engine); /* views and gone panes that wait to be taken; 0: none */
@@ -122,15 +130,15 @@ void dl_engine_set_oldest(struct dl_engine *engine, int64_t oldest_ms);
 /* Subjects: ids are small, stable while the subject lives, and used again.
  * A subject lives while any window holds a pane of it, while a view of it is
  * dirty or published (see below), or while a change of it waits to be taken. It is
- * freed by dl_engine_advance, _gather or _apply only: between them ids and names
- * stay valid.
+ * freed by dl_engine_advance, _begin_advance, _gather or _apply only: between them
+ * ids and names stay valid.
  * dl_engine_next_subject: the first live id >= id, or -1. */
 int64_t dl_engine_next_subject(const struct dl_engine *engine, int64_t id);
 void dl_engine_subject(const struct dl_engine *engine, int64_t id, struct dl_subject_info *info);
 int64_t dl_engine_find(const struct dl_engine *engine, const char *name, size_t bytes); /* -1: none */
 
-/* The running total of a view; empty when it has no data. Valid until the next
- * advance or apply. */
+/* The total of a view at T; empty when it has no data. Valid until the next advance or apply, and while an advance is
+ * not done until the next view is asked for (but for a view that dl_engine_take_dirty has just told of). */
 const struct dl_tally *dl_engine_total(const struct dl_engine *engine, int64_t id, int window);
 /* The tally of one pane, index 0 (oldest) … 59 (T's own); NULL: empty. Valid until the next call for this engine. */
 const struct dl_tally *dl_engine_pane(const struct dl_engine *engine, int64_t id, int window, int index);
@@ -138,7 +146,7 @@ const struct dl_tally *dl_engine_pane(const struct dl_engine *engine, int64_t id
 int64_t dl_engine_pane_start(const struct dl_engine *engine, int window, int index);
 
 /* Dirty views, those of the oldest batch or advance first and among these window by window: takes the next one.
- * DL_EMPTY: none is left. A view that changes again is queued again, once. */
+ * DL_EMPTY: none is left. DL_MEMORY: it stays dirty. A view that changes again is queued again, once. */
 DL_MUST_USE enum dl_status dl_engine_take_dirty(struct dl_engine *engine, int64_t *id, int *window);
 void dl_engine_mark_dirty(struct dl_engine *engine, int64_t id, int window);
 void dl_engine_mark_all_dirty(struct dl_engine *engine);

@@ -165,7 +165,7 @@ void dl_daemon_on_publish(uv_timer_t *timer)
     /* Draining: the clock stands still, so that an end comes into sight. */
     if (daemon->scoring != NULL && !daemon->stopping)
         dl_scoring_move_clock(daemon->scoring);
-    if (daemon->held != NULL)
+    if (daemon->held != NULL || (daemon->scoring != NULL && dl_scoring_waiting(daemon->scoring) > 0))
         uv_async_send(&daemon->batches);
     publish(daemon);
     dl_serve_tell_changes(daemon);
@@ -206,12 +206,12 @@ static void note_caught_up(struct daemon *daemon)
     dl_daemon_publish_soon(daemon);
 }
 
-/* True: a batch was there that is not wholly counted, and something has been done about it. */
+/* True: something was there that is not wholly counted, or did not follow the clock, and something has been done about it. */
 static bool count_some(struct daemon *daemon)
 {
     if (daemon->scoring == NULL)
         return false;
-    if (dl_scoring_gathered(daemon->scoring) == 0) {
+    if (dl_scoring_waiting(daemon->scoring) == 0) {
         note_caught_up(daemon);
         return false;
     }

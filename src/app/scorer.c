@@ -136,7 +136,7 @@ static void save_if_due(struct dl_scorer *scorer)
 static bool poll_tallies(struct dl_scorer *scorer)
 {
     bool more = dl_tallies_poll(scorer->tallies, 1);
-    size_t gathered = scorer->scoring == NULL ? 0 : dl_scoring_gathered(scorer->scoring);
+    size_t gathered = scorer->scoring == NULL ? 0 : dl_scoring_waiting(scorer->scoring);
     bool fills = scorer->reading < scorer->counted; /* record by record: those of the next may be for other windows */
     scorer->applying = gathered > 0 && (!more || fills || gathered >= GATHER_MAX);
     return more;
@@ -148,7 +148,7 @@ static void pump(struct dl_scorer *scorer)
     if (scorer->closing || scorer->collecting || scorer->faulted)
         return;
     if (scorer->stopping && !scorer->applying) { /* nothing new: others bring more without end */
-        scorer->applying = scorer->scoring != NULL && dl_scoring_gathered(scorer->scoring) > 0;
+        scorer->applying = scorer->scoring != NULL && dl_scoring_waiting(scorer->scoring) > 0;
         if (!scorer->applying)
             return;
     } else if (!scorer->applying) {
@@ -328,7 +328,7 @@ void dl_scorer_stop(struct dl_scorer *scorer)
 {
     scorer->stopping = true;
     dl_scorer_pause(scorer, true);
-    bool gathered = scorer->scoring != NULL && dl_scoring_gathered(scorer->scoring) > 0;
+    bool gathered = scorer->scoring != NULL && dl_scoring_waiting(scorer->scoring) > 0;
     if (gathered)
         uv_async_send(&scorer->again);
     if (!scorer->faulted && (scorer->collecting || scorer->saving || gathered))
@@ -362,6 +362,8 @@ void dl_scorer_publish(struct dl_scorer *scorer, struct dl_view_status *status)
         return;
     if (!scorer->collecting && !scorer->stopping && scorer->state >= DL_SCORER_FOLLOWING)
         dl_scoring_move_clock(scorer->scoring);
+    if (dl_scoring_waiting(scorer->scoring) > 0)
+        uv_async_send(&scorer->again);
     if (scorer->held >= 0 && !dl_scoring_must_wait(scorer->scoring, scorer->held_newest_ms)) {
         dl_tallies_begin(scorer->tallies, scorer->held);
         scorer->held = -1;

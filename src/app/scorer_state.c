@@ -302,7 +302,7 @@ static void on_ownership_lost(struct dl_scorer *scorer, enum dl_status status)
 bool dl_scorer_may_save(const struct dl_scorer *scorer)
 {
     return scorer->state >= DL_SCORER_FOLLOWING && scorer->reading >= scorer->counted && !scorer->collecting && !scorer->saving &&
-           !scorer->faulted && dl_scoring_gathered(scorer->scoring) == 0;
+           !scorer->faulted && dl_scoring_waiting(scorer->scoring) == 0;
 }
 
 bool dl_scorer_unsaved(const struct dl_scorer *scorer)

@@ -27,7 +27,7 @@ static void reached(struct dl_scorer *scorer)
 
 void dl_scorer_settle(struct dl_scorer *scorer)
 {
-    if (dl_scoring_gathered(scorer->scoring) > 0)
+    if (dl_scoring_waiting(scorer->scoring) > 0)
         return;
     scorer->applying = false;
     if (scorer->taken > scorer->reading)
@@ -151,7 +151,7 @@ void dl_scorer_on_loss(void *context, int64_t from, int64_t to)
             DL_NUMBER("to", to));
     if (!dl_scorer_go_on(scorer))
         return;
-    while (dl_scoring_gathered(scorer->scoring) > 0)
+    while (dl_scoring_waiting(scorer->scoring) > 0)
         dl_scoring_apply_some(scorer->scoring);
     scorer->taken = scorer->reading = to;
     if (to < from || to > scorer->counted)

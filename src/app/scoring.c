@@ -104,19 +104,25 @@ static void note_clock(const struct dl_scoring *scoring, enum dl_clock_event eve
     }
 }
 
-static void advance(struct dl_scoring *scoring)
+/* `additions` of what follows T are done at once. */
+static void advance(struct dl_scoring *scoring, size_t additions)
 {
     if (scoring->clock.now_ms == INT64_MIN || scoring->failed)
         return; /* clock: event, and no event yet */
-    enum dl_status status = dl_engine_advance(scoring->engine, scoring->clock.now_ms);
+    enum dl_status status = dl_engine_begin_advance(scoring->engine, scoring->clock.now_ms, additions);
     if (status != DL_OK)
         fail(scoring, "advance", status);
 }
 
-void dl_scoring_move_clock(struct dl_scoring *scoring)
+static void update_clock(struct dl_scoring *scoring)
 {
     note_clock(scoring, dl_clock_update(&scoring->clock, dl_wall_ms(), dl_boot_ms(), scoring->newest_ms));
-    advance(scoring);
+}
+
+void dl_scoring_move_clock(struct dl_scoring *scoring)
+{
+    update_clock(scoring);
+    advance(scoring, TURN_ADDITIONS);
 }
 
 void dl_scoring_set_clock(struct dl_scoring *scoring, int64_t clock_ms, int64_t newest_ms)
@@ -124,7 +130,7 @@ void dl_scoring_set_clock(struct dl_scoring *scoring, int64_t clock_ms, int64_t 
     scoring->newest_ms = newest_ms;
     scoring->clock.newest_ms = newest_ms;
     scoring->clock.now_ms = clock_ms; /* T never goes back, across processes either */
-    advance(scoring);
+    advance(scoring, 0);
 }
 
 int64_t dl_scoring_newest_ms(const struct dl_scoring *scoring)
@@ -141,7 +147,8 @@ void dl_scoring_gather(struct dl_scoring *scoring, dl_engine_each *each, const v
 {
     if (newest_ms > scoring->newest_ms)
         scoring->newest_ms = newest_ms;
-    dl_scoring_move_clock(scoring);
+    update_clock(scoring);
+    advance(scoring, 0); /* the turn is the tallies' */
     if (scoring->failed || newest_ms == INT64_MIN)
         return; /* no event, so no tally */
     enum dl_status status = dl_engine_gather(scoring->engine, each, tallies, windows);
@@ -149,9 +156,9 @@ void dl_scoring_gather(struct dl_scoring *scoring, dl_engine_each *each, const v
         fail(scoring, "apply", status);
 }
 
-size_t dl_scoring_gathered(const struct dl_scoring *scoring)
+size_t dl_scoring_waiting(const struct dl_scoring *scoring)
 {
-    return scoring->failed ? 0 : dl_engine_gathered(scoring->engine);
+    return scoring->failed ? 0 : dl_engine_waiting(scoring->engine);
 }
 
 void dl_scoring_apply_some(struct dl_scoring *scoring)

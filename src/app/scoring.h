@@ -34,7 +34,7 @@ void dl_scoring_close(struct dl_scoring *scoring, void (*on_closed)(void *contex
 
 struct dl_engine *dl_scoring_engine(struct dl_scoring *scoring);
 
-/* T follows its clock; panes enter and leave. */
+/* T follows its clock; panes enter and leave, as many as a turn of the loop allows, the rest in dl_scoring_apply_some. */
 void dl_scoring_move_clock(struct dl_scoring *scoring);
 /* T of a checkpoint: to be set before panes are restored. INT64_MIN: there was none. */
 void dl_scoring_set_clock(struct dl_scoring *scoring, int64_t clock_ms, int64_t newest_ms);
@@ -43,10 +43,10 @@ int64_t dl_scoring_newest_ms(const struct dl_scoring *scoring); /* accepted even
 /* While a jump of the wall clock is under observation, T follows the boot clock,
  * and events of the new time would be dropped as too far ahead: they have to wait. */
 bool dl_scoring_must_wait(const struct dl_scoring *scoring, int64_t newest_ms);
-/* Takes in tallies (dl_engine_gather) whose newest event is newest_ms. */
+/* T follows its clock, and tallies are taken in (dl_engine_gather) whose newest event is newest_ms. */
 void dl_scoring_gather(struct dl_scoring *scoring, dl_engine_each *each, const void *tallies, int64_t newest_ms, uint32_t windows);
-/* dl_engine_gathered; 0 when this has failed. */
-size_t dl_scoring_gathered(const struct dl_scoring *scoring);
+/* dl_engine_waiting; 0 when this has failed. */
+size_t dl_scoring_waiting(const struct dl_scoring *scoring);
 /* Counts for a turn of the loop. */
 void dl_scoring_apply_some(struct dl_scoring *scoring);
 

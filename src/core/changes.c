@@ -21,24 +21,31 @@ static int64_t gone_bytes(size_t capacity)
     return dl_block_bytes(capacity * sizeof(struct dl_gone));
 }
 
-enum dl_status dl_changes_note_gone(struct dl_windows *windows, uint32_t subject, int window, const struct dl_pane *pane)
+enum dl_status dl_changes_reserve_gone(struct dl_windows *windows, size_t panes)
+{
+    if (!windows->keeps_changes || windows->gone_count + panes <= windows->gone_capacity)
+        return DL_OK;
+    size_t capacity = windows->gone_capacity == 0 ? GONE_FIRST : windows->gone_capacity * 2;
+    if (capacity < windows->gone_count + panes)
+        capacity = windows->gone_count + panes;
+    struct dl_gone *gone = realloc(windows->gone, capacity * sizeof *gone);
+    if (gone == NULL)
+        return DL_MEMORY;
+    windows->registry.bytes += gone_bytes(capacity) - gone_bytes(windows->gone_capacity);
+    windows->gone = gone;
+    windows->gone_capacity = capacity;
+    return DL_OK;
+}
+
+void dl_changes_note_gone(struct dl_windows *windows, uint32_t subject, int window, const struct dl_pane *pane)
 {
     if (!windows->keeps_changes || !pane->taken)
-        return DL_OK;
-    if (windows->gone_count == windows->gone_capacity) {
-        size_t capacity = windows->gone_capacity == 0 ? GONE_FIRST : windows->gone_capacity * 2;
-        struct dl_gone *gone = realloc(windows->gone, capacity * sizeof *gone);
-        if (gone == NULL)
-            return DL_MEMORY;
-        windows->registry.bytes += gone_bytes(capacity) - gone_bytes(windows->gone_capacity);
-        windows->gone = gone;
-        windows->gone_capacity = capacity;
-    }
+        return;
+    DL_ASSERT(windows->gone_count < windows->gone_capacity);
     windows->gone[windows->gone_count++] =
         (struct dl_gone){.index = dl_windows_index(&windows->window[window], pane),
                          .view = subject * (uint32_t)windows->count + (uint32_t)window};
     windows->registry.subjects[subject]->waiting++;
-    return DL_OK;
 }
 
 void dl_changes_deinit(struct dl_windows *windows)

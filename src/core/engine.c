@@ -66,11 +66,18 @@ static void sweep(struct dl_engine *engine)
         dl_registry_sweep(&engine->windows.registry);
 }
 
-enum dl_status dl_engine_advance(struct dl_engine *engine, int64_t now_ms)
+enum dl_status dl_engine_begin_advance(struct dl_engine *engine, int64_t now_ms, size_t max)
 {
+    size_t done = 0;
     sweep(engine);
     dl_windows_turn(&engine->windows);
-    return dl_windows_advance(&engine->windows, now_ms);
+    enum dl_status status = dl_windows_advance(&engine->windows, now_ms);
+    return status == DL_OK ? dl_windows_follow_some(&engine->windows, max, &done) : status;
+}
+
+enum dl_status dl_engine_advance(struct dl_engine *engine, int64_t now_ms)
+{
+    return dl_engine_begin_advance(engine, now_ms, SIZE_MAX);
 }
 
 int64_t dl_engine_now(const struct dl_engine *engine)
@@ -101,17 +108,21 @@ enum dl_status dl_engine_gather(struct dl_engine *engine, dl_engine_each *each, 
 
 enum dl_status dl_engine_apply_some(struct dl_engine *engine, size_t max)
 {
-    return dl_fanout_apply(&engine->fanout, &engine->windows, max);
+    size_t done = 0;
+    enum dl_status status = dl_windows_follow_some(&engine->windows, max, &done);
+    if (status == DL_OK && done < max)
+        return dl_fanout_apply(&engine->fanout, &engine->windows, max - done);
+    return status == DL_OK && dl_engine_waiting(engine) == 0 ? DL_EMPTY : status;
 }
 
-size_t dl_engine_gathered(const struct dl_engine *engine)
+size_t dl_engine_waiting(const struct dl_engine *engine)
 {
-    return dl_fanout_waiting(&engine->fanout);
+    return dl_calendar_waiting(&engine->windows) + dl_fanout_waiting(&engine->fanout);
 }
 
 enum dl_status dl_engine_take_changes(struct dl_engine *engine, size_t max, dl_engine_on_pane *on_pane, void *context)
 {
-    DL_ASSERT(dl_engine_gathered(engine) == 0);
+    DL_ASSERT(dl_engine_waiting(engine) == 0);
     return dl_changes_take(&engine->windows, max, on_pane, context);
 }
 
@@ -177,7 +188,9 @@ static struct dl_view *view_of(const struct dl_engine *engine, int64_t id, int w
 
 const struct dl_tally *dl_engine_total(const struct dl_engine *engine, int64_t id, int window)
 {
-    return &view_of(engine, id, window)->total;
+    DL_ASSERT(window >= 0 && window < engine->windows.count);
+    /* What asking may change is scratch memory; every engine is made by dl_engine_create, so none is const itself. */
+    return dl_windows_total((struct dl_windows *)(uintptr_t)&engine->windows, id, window);
 }
 
 /* Index of a window's pane at T, counted since 1970. */
@@ -192,7 +205,7 @@ const struct dl_tally *dl_engine_pane(const struct dl_engine *engine, int64_t id
 {
     const struct dl_subject *subject = dl_registry_get(&engine->windows.registry, id);
     int place = dl_windows_pane(&engine->windows, subject, window, pane_index(engine, window, index));
-    /* The one thing that asking changes; every engine is made by dl_engine_create, so none is const itself. */
+    /* As dl_engine_total. */
     struct dl_tally *look = &((struct dl_engine *)(uintptr_t)engine)->look;
     *look = place < 0 ? (struct dl_tally){.data = NULL} : dl_view_tally(&subject->views[window], place);
     return dl_tally_empty(look) ? NULL : look;
@@ -208,6 +221,10 @@ enum dl_status dl_engine_take_dirty(struct dl_engine *engine, int64_t *id, int *
     uint32_t subject;
     if (!dl_windows_first(&engine->windows, DL_QUEUE_DIRTY, &subject, window))
         return DL_EMPTY;
+    /* Or it would be dirty once more for a move that its reader has seen. */
+    enum dl_status status = dl_windows_follow(&engine->windows, subject, *window);
+    if (status != DL_OK)
+        return status;
     dl_windows_dequeue(&engine->windows, DL_QUEUE_DIRTY);
     *id = subject;
     return DL_OK;
@@ -225,6 +242,7 @@ void dl_engine_mark_all_dirty(struct dl_engine *engine)
     dl_windows_turn(&engine->windows);
     for (int64_t id = dl_engine_next_subject(engine, 0); id >= 0; id = dl_engine_next_subject(engine, id + 1))
         for (int w = 0; w < engine->windows.count; w++) {
+            /* One that has not moved will be dirty when it does, if that changes it. */
             const struct dl_view *view = view_of(engine, id, w);
             if (!dl_tally_empty(&view->total) || !dl_tally_empty(&view->published))
                 dl_windows_enqueue(&engine->windows, DL_QUEUE_DIRTY, (uint32_t)id, w);

@@ -7,7 +7,6 @@
 
 enum {
     NODES_MAX = 1 << 19,   /* before the steps have to go to the windows */
-    VIEW_NODES = 16,       /* what touching a view costs, in nodes */
     KEEP_BYTES = 1 << 22,  /* scratch memory that is kept for the next batch */
     LISTS = 8,
     DIGIT_BITS = 8
@@ -117,7 +116,7 @@ static struct dl_tally packed_at(const struct dl_fanout *fanout, uint32_t place)
 static void sum_packed(struct dl_fanout *fanout, uint32_t place)
 {
     const struct dl_tally tally = packed_at(fanout, place);
-    dl_sum_add_packed(&fanout->sum, tally.data, tally.bytes);
+    dl_sum_add_packed(&fanout->sum, tally.data, tally.bytes, 1);
 }
 
 static int64_t common_divisor(int64_t a, int64_t b)
@@ -365,7 +364,7 @@ static enum dl_status add_to_windows(struct apply *apply, uint32_t subject)
         status = add_to_window(apply, subject, plan->window[i]);
     }
     fanout->packed.count = packed;
-    apply->done += VIEW_NODES * (size_t)plan->window_count;
+    apply->done += DL_VIEW_COST * (size_t)plan->window_count;
     /* The clock may have passed by all of it since it was taken in. */
     dl_registry_note_gone(&apply->windows->registry, subject);
     return status;
@@ -483,7 +482,7 @@ static enum dl_status on_tally(void *context, const struct dl_batch_tally *tally
     if (tally->second < fanout->oldest_s)
         fanout->oldest_s = tally->second;
     for (size_t i = 0; i < tally->count; i++)
-        dl_sum_add(&fanout->sum, tally->counters[i], tally->values[i]);
+        dl_sum_add(&fanout->sum, tally->counters[i], tally->values[i], 1);
     return DL_OK;
 }
 

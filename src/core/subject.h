@@ -38,7 +38,7 @@ enum dl_queue { DL_QUEUE_DIRTY, DL_QUEUE_CHANGED, DL_QUEUES };
 
 /* A subject in a window. */
 struct dl_view {
-    struct dl_tally total;     /* sum of the panes up to T's own */
+    struct dl_tally total;     /* sum of the panes up to `newest` */
     struct dl_tally published;
     struct dl_pane *panes;     /* ascending; those ahead of T are not in the total yet */
     unsigned char *packed;     /* their tallies, one behind the other */
@@ -47,6 +47,7 @@ struct dl_view {
     bool queued[DL_QUEUES];
     uint32_t next[DL_QUEUES];  /* reference of a view: subject * windows + window */
     uint32_t turn;             /* in which it became dirty */
+    uint32_t newest;           /* T's own pane as this view has seen it last, modulo 2^32 */
 };
 
 /* Names by their ids; DL_NO_NAME where the kind has none. */

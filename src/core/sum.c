@@ -1,9 +1,9 @@
 #include "sum.h"
 
-void dl_sum_add_packed(struct dl_sum *sum, const unsigned char *data, size_t bytes)
+void dl_sum_add_packed(struct dl_sum *sum, const unsigned char *data, size_t bytes, int sign)
 {
     for (struct dl_packed_reader reader = dl_packed_read(data, bytes); reader.counter < DL_COUNTERS; dl_packed_next(&reader))
-        dl_sum_add(sum, reader.counter, reader.value);
+        dl_sum_add(sum, reader.counter, reader.value, sign);
 }
 
 size_t dl_sum_take(struct dl_sum *sum, unsigned char *out)

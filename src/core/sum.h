@@ -13,14 +13,14 @@ struct dl_sum {
     uint64_t touched[DL_SUM_WORDS];
 };
 
-static inline void dl_sum_add(struct dl_sum *sum, int counter, int64_t value)
+static inline void dl_sum_add(struct dl_sum *sum, int counter, int64_t value, int sign)
 {
-    sum->count[counter] = dl_packed_plus(sum->count[counter], value, 1);
+    sum->count[counter] = dl_packed_plus(sum->count[counter], value, sign);
     sum->touched[counter / DL_SUM_WORD_BITS] |= UINT64_C(1) << counter % DL_SUM_WORD_BITS;
 }
 
-/* Adds packed counters. */
-void dl_sum_add_packed(struct dl_sum *sum, const unsigned char *data, size_t bytes);
+/* Adds packed counters, or takes them off: sign is +1 or -1. */
+void dl_sum_add_packed(struct dl_sum *sum, const unsigned char *data, size_t bytes, int sign);
 
 /* Writes the sum packed, DL_PACKED_BYTES_MAX bytes at most, and is 0 again;
  * returns how many bytes there are. */

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PANES_FIRST = 2, DAY_FIRST = 4 };
+enum { PANES_FIRST = 2 };
+/* How far T may go from views that have not moved; dl_windows_index can tell four times as much. */
+#define FAR_PANES (INT64_C(1) << 29)
 
 /* Tallies, with the bytes they hold */
 
@@ -132,37 +134,6 @@ void dl_windows_forget_published(struct dl_windows *windows, uint32_t subject, i
     dl_registry_note_gone(&windows->registry, subject);
 }
 
-/* The calendar */
-
-static struct dl_window_day *day_of(const struct dl_window *window, int64_t index)
-{
-    return &window->days[index - dl_floor_div(index, window->day_count) * window->day_count];
-}
-
-static enum dl_status enter_day(struct dl_windows *windows, struct dl_window *window, int64_t index, uint32_t subject)
-{
-    struct dl_window_day *day = day_of(window, index);
-    if (day->count == day->capacity) {
-        uint32_t capacity = day->capacity == 0 ? DAY_FIRST : day->capacity * 2;
-        uint32_t *subjects = realloc(day->subjects, capacity * sizeof *subjects);
-        if (subjects == NULL)
-            return DL_MEMORY;
-        windows->registry.bytes +=
-            dl_block_bytes(capacity * sizeof *subjects) - dl_block_bytes(day->capacity * sizeof *subjects);
-        day->subjects = subjects;
-        day->capacity = capacity;
-    }
-    day->subjects[day->count++] = subject;
-    return DL_OK;
-}
-
-static void clear_day(struct dl_windows *windows, struct dl_window_day *day)
-{
-    windows->registry.bytes -= dl_block_bytes(day->capacity * sizeof *day->subjects);
-    free(day->subjects);
-    *day = (struct dl_window_day){.subjects = NULL};
-}
-
 /* Panes */
 
 /* How far the pane lies behind another; both are near T. */
@@ -220,7 +191,7 @@ static enum dl_status open_pane(struct dl_windows *windows, int window, uint32_t
             status = resize_panes(windows, view,
                                   view->pane_capacity == 0 ? PANES_FIRST : (uint16_t)(view->pane_capacity * 2));
         if (status == DL_OK)
-            status = enter_day(windows, &windows->window[window], index, subject);
+            status = dl_calendar_enter(windows, window, index, subject);
         if (status != DL_OK)
             return status;
         memmove(&view->panes[place + 1], &view->panes[place], (size_t)(view->pane_count - place) * sizeof *view->panes);
@@ -261,7 +232,9 @@ enum dl_status dl_windows_add_pane(struct dl_windows *windows, uint32_t subject,
     DL_ASSERT(index > window->newest - DL_PANES && index <= window->newest + window->ahead);
     struct dl_view *view = &windows->registry.subjects[subject]->views[w];
     uint16_t place;
-    enum dl_status status = open_pane(windows, w, subject, index, &place);
+    enum dl_status status = dl_windows_follow(windows, subject, w);
+    if (status == DL_OK)
+        status = open_pane(windows, w, subject, index, &place);
     if (status != DL_OK || dl_tally_empty(tally))
         return status;
     if (view->panes[place].bytes == 0) {
@@ -296,7 +269,9 @@ enum dl_status dl_windows_restore_pane(struct dl_windows *windows, uint32_t subj
         return DL_OK;
     struct dl_view *view = &owner->views[w];
     uint16_t place;
-    enum dl_status status = open_pane(windows, w, subject, index, &place);
+    enum dl_status status = dl_windows_follow(windows, subject, w);
+    if (status == DL_OK)
+        status = open_pane(windows, w, subject, index, &place);
     if (status == DL_OK && index <= window->newest) {
         const struct dl_tally before = dl_view_tally(view, place);
         status = add_tally(windows, &view->total, &before, -1);
@@ -323,91 +298,144 @@ int dl_windows_pane(const struct dl_windows *windows, const struct dl_subject *s
 
 /* T moves */
 
-static bool is_in_total(const struct dl_window *window, const struct dl_pane *pane)
+/* What T's move does to the panes of a view. */
+struct move {
+    uint16_t leave;   /* so many leave, the first ones */
+    uint16_t counted; /* so many are in the total, the first ones */
+    uint16_t end;     /* that T has reached: it is to have those from `leave` to here */
+    bool changes;     /* the total */
+};
+
+static bool holds_something(const struct dl_view *view, uint16_t first, uint16_t end)
 {
-    return dl_windows_index(window, pane) <= window->newest && pane->bytes > 0;
+    for (uint16_t i = first; i < end; i++)
+        if (view->panes[i].bytes > 0)
+            return true;
+    return false;
 }
 
-/* Takes the first `count` panes off the total, which is touched once. */
-static enum dl_status subtract_panes(struct dl_windows *windows, const struct dl_window *window, struct dl_view *view,
-                                     uint16_t count)
+static uint16_t smaller(uint16_t a, uint16_t b)
 {
-    const unsigned char *data = view->packed;
-    for (uint16_t i = 0; i < count; data += view->panes[i++].bytes)
-        if (is_in_total(window, &view->panes[i]))
-            dl_sum_add_packed(&windows->sum, data, view->panes[i].bytes);
-    unsigned char packed[DL_PACKED_BYTES_MAX];
+    return a < b ? a : b;
+}
+
+static uint16_t larger(uint16_t a, uint16_t b)
+{
+    return a > b ? a : b;
+}
+
+static struct move look_at(const struct dl_window *window, const struct dl_view *view)
+{
+    int64_t before = window->newest + (int32_t)(view->newest - (uint32_t)window->newest);
+    struct move move = {.counted = pane_place(view, before + 1), .end = pane_place(view, window->newest + 1)};
+    /* Most often it is one, or all. */
+    while (move.leave < move.end && dl_windows_index(window, &view->panes[move.leave]) <= window->newest - DL_PANES)
+        move.leave++;
+    move.changes = holds_something(view, 0, smaller(move.leave, move.counted)) ||
+                   holds_something(view, larger(move.leave, move.counted), move.end);
+    return move;
+}
+
+static void sum_panes(struct dl_windows *windows, const struct dl_view *view, uint16_t first, uint16_t end, int sign)
+{
+    if (first >= end || view->packed_bytes == 0)
+        return;
+    const unsigned char *data = view->packed + packed_at(view, first);
+    for (uint16_t i = first; i < end; data += view->panes[i++].bytes)
+        dl_sum_add_packed(&windows->sum, data, view->panes[i].bytes, sign);
+}
+
+/* What the total at T has that the view's own has not. `packed` is where it lies. */
+static struct dl_tally difference(struct dl_windows *windows, const struct dl_view *view, const struct move *move,
+                                  unsigned char *packed)
+{
+    sum_panes(windows, view, 0, smaller(move->leave, move->counted), -1);
+    sum_panes(windows, view, larger(move->leave, move->counted), move->end, 1);
     size_t bytes = dl_sum_take(&windows->sum, packed);
-    const struct dl_tally gone = {.data = bytes == 0 ? NULL : packed, .bytes = (uint32_t)bytes};
-    return add_tally(windows, &view->total, &gone, -1);
+    return (struct dl_tally){.data = bytes == 0 ? NULL : packed, .bytes = (uint32_t)bytes};
 }
 
-/* All panes up to `gone` leave the window, and the total if they were in it. */
-static enum dl_status leave(struct dl_windows *windows, int w, uint32_t subject, int64_t gone)
+/* It is touched once. */
+static enum dl_status move_total(struct dl_windows *windows, struct dl_view *view, const struct move *move)
+{
+    if (move->end == move->leave) { /* nothing stays */
+        drop_tally(windows, &view->total);
+        return DL_OK;
+    }
+    unsigned char packed[DL_PACKED_BYTES_MAX];
+    const struct dl_tally change = difference(windows, view, move, packed);
+    return add_tally(windows, &view->total, &change, 1);
+}
+
+enum dl_status dl_windows_follow(struct dl_windows *windows, uint32_t subject, int w)
 {
     const struct dl_window *window = &windows->window[w];
     struct dl_view *view = &windows->registry.subjects[subject]->views[w];
-    bool changes = false;
-    uint16_t count = 0;
-    for (; count < view->pane_count && dl_windows_index(window, &view->panes[count]) <= gone; count++)
-        changes = changes || is_in_total(window, &view->panes[count]);
-    if (count == 0)
-        return DL_OK; /* they left when an earlier day of theirs was read */
-    enum dl_status status = DL_OK;
-    for (uint16_t i = 0; i < count && status == DL_OK; i++)
-        status = dl_changes_note_gone(windows, subject, w, &view->panes[i]);
-    if (changes && status == DL_OK) {
-        /* Where nothing of the total stays, there is nothing to subtract. */
-        if (gone >= window->newest || count == view->pane_count)
-            drop_tally(windows, &view->total);
-        else
-            status = subtract_panes(windows, window, view, count);
-        dl_windows_enqueue(windows, DL_QUEUE_DIRTY, subject, w);
-    }
-    if (status == DL_OK)
-        close_panes(windows, subject, view, count);
-    return status;
-}
-
-/* T has reached a pane that was waiting. */
-static enum dl_status enter(struct dl_windows *windows, int w, uint32_t subject, int64_t index)
-{
-    struct dl_subject *owner = windows->registry.subjects[subject];
-    const struct dl_view *view = &owner->views[w];
-    int place = dl_windows_pane(windows, owner, w, index);
-    DL_ASSERT(place >= 0);
-    const struct dl_tally tally = dl_view_tally(view, place);
-    if (dl_tally_empty(&tally))
+    if (view->newest == (uint32_t)window->newest)
         return DL_OK;
-    dl_windows_enqueue(windows, DL_QUEUE_DIRTY, subject, w);
-    return add_tally(windows, &owner->views[w].total, &tally, 1);
+    const struct move move = look_at(window, view);
+    enum dl_status status = dl_changes_reserve_gone(windows, move.leave);
+    if (status == DL_OK && move.changes)
+        status = move_total(windows, view, &move);
+    if (status != DL_OK)
+        return status;
+    view->newest = (uint32_t)window->newest;
+    if (move.changes)
+        dl_windows_enqueue(windows, DL_QUEUE_DIRTY, subject, w);
+    for (uint16_t i = 0; i < move.leave; i++)
+        dl_changes_note_gone(windows, subject, w, &view->panes[i]);
+    if (move.leave > 0)
+        close_panes(windows, subject, view, move.leave);
+    return DL_OK;
 }
 
-/* Moves one window so that `newest` is T's own pane. No pane lies beyond
- * newest + ahead, so that however far T jumps, one turn of the calendar is all. */
+enum dl_status dl_windows_follow_some(struct dl_windows *windows, size_t max, size_t *done)
+{
+    uint32_t subject;
+    int w;
+    while (*done < max && dl_calendar_next(windows, &subject, &w)) {
+        const struct dl_subject *owner = windows->registry.subjects[subject];
+        bool moves = owner != NULL && owner->views[w].newest != (uint32_t)windows->window[w].newest;
+        enum dl_status status = moves ? dl_windows_follow(windows, subject, w) : DL_OK;
+        if (status != DL_OK)
+            return status;
+        *done += moves ? DL_VIEW_COST : 1;
+    }
+    return DL_OK;
+}
+
+const struct dl_tally *dl_windows_total(struct dl_windows *windows, int64_t subject, int w)
+{
+    const struct dl_window *window = &windows->window[w];
+    const struct dl_view *view = &dl_registry_get(&windows->registry, subject)->views[w];
+    if (view->newest == (uint32_t)window->newest)
+        return &view->total;
+    const struct move move = look_at(window, view);
+    if (!move.changes)
+        return &view->total;
+    size_t bytes = 0;
+    if (move.end > move.leave) {
+        unsigned char packed[DL_PACKED_BYTES_MAX];
+        const struct dl_tally change = difference(windows, view, &move, packed);
+        bytes = dl_packed_merge(windows->look_packed, &view->total, &change, 1);
+    }
+    windows->look = (struct dl_tally){.data = bytes == 0 ? NULL : windows->look_packed, .bytes = (uint32_t)bytes};
+    return &windows->look;
+}
+
 static enum dl_status advance_window(struct dl_windows *windows, int w, int64_t newest)
 {
     struct dl_window *window = &windows->window[w];
-    int64_t last = window->newest + window->ahead;
-    int64_t gone = newest - DL_PANES; /* the newest pane that is out */
-    for (int64_t index = window->newest - DL_PANES + 1; index <= gone && index <= last; index++) {
-        struct dl_window_day *day = day_of(window, index);
-        for (uint32_t i = 0; i < day->count; i++) {
-            enum dl_status status = leave(windows, w, day->subjects[i], gone);
-            if (status != DL_OK)
-                return status;
-        }
-        clear_day(windows, day);
+    while (newest - window->followed > FAR_PANES) {
+        int64_t next = window->newest + FAR_PANES;
+        size_t done = 0;
+        dl_calendar_pass(windows, w, next < newest ? next : newest);
+        enum dl_status status = dl_windows_follow_some(windows, SIZE_MAX, &done);
+        if (status != DL_OK)
+            return status;
     }
-    for (int64_t index = window->newest + 1; index <= newest && index <= last; index++) {
-        const struct dl_window_day *day = day_of(window, index);
-        for (uint32_t i = 0; i < day->count; i++) {
-            enum dl_status status = enter(windows, w, day->subjects[i], index);
-            if (status != DL_OK)
-                return status;
-        }
-    }
-    window->newest = newest;
+    if (newest > window->newest)
+        dl_calendar_pass(windows, w, newest);
     return DL_OK;
 }
 
@@ -417,13 +445,13 @@ enum dl_status dl_windows_advance(struct dl_windows *windows, int64_t now_ms)
     for (int w = 0; w < windows->count; w++) {
         struct dl_window *window = &windows->window[w];
         int64_t newest = dl_floor_div(now_ms, window->pane_s * 1000);
-        if (windows->now_ms == INT64_MIN) {
-            window->newest = newest;
-        } else if (newest > window->newest) {
-            enum dl_status status = advance_window(windows, w, newest);
-            if (status != DL_OK)
-                return status;
-        }
+        enum dl_status status = DL_OK;
+        if (windows->now_ms == INT64_MIN)
+            window->newest = window->entered = window->followed = newest;
+        else
+            status = advance_window(windows, w, newest);
+        if (status != DL_OK)
+            return status;
     }
     windows->now_ms = now_ms;
     windows->newest_s = dl_floor_div(now_ms + DL_FUTURE_MS, 1000);

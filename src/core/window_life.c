@@ -43,12 +43,7 @@ void dl_windows_deinit(struct dl_windows *windows)
     for (uint32_t id = 0; id < windows->registry.subject_count; id++)
         if (windows->registry.subjects[id] != NULL)
             free_views(windows, windows->registry.subjects[id]);
-    for (int w = 0; w < windows->count; w++) {
-        const struct dl_window *window = &windows->window[w];
-        for (int64_t i = 0; window->days != NULL && i < window->day_count; i++)
-            free(window->days[i].subjects);
-        free(window->days);
-    }
+    dl_calendar_deinit(windows);
     dl_changes_deinit(windows);
     dl_registry_deinit(&windows->registry);
 }

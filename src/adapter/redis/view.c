@@ -132,7 +132,10 @@ static void take_dirty(struct dl_view *view)
     while (view->quota > 0 && dl_chunk_room(view, DL_CHUNKS_MAX - 1)) {
         int64_t id;
         int window;
-        if (dl_engine_take_dirty(view->engine, &id, &window) != DL_OK) {
+        enum dl_status status = dl_engine_take_dirty(view->engine, &id, &window);
+        if (status == DL_MEMORY)
+            dl_view_refused(view, "out of memory");
+        if (status != DL_OK) {
             end_round(view);
             return;
         }

@@ -87,6 +87,11 @@ static struct dl_event draw_event(struct round *round)
     return event;
 }
 
+static enum dl_status each_of_batch(const void *batch, dl_batch_on_tally *on_tally, void *context)
+{
+    return dl_batch_each(batch, on_tally, context);
+}
+
 static void step_events(struct round *round)
 {
     struct dl_batch *batch = sample_batch(round->options.segments);
@@ -95,15 +100,25 @@ static void step_events(struct round *round)
         round->events[round->event_count++] = event;
         MUST_IN(round, dl_batch_add(batch, &event) == DL_OK);
     }
-    MUST_IN(round, dl_engine_apply(round->owner, batch) == DL_OK);
+    if (draw_one_in(&round->random, 2)) {
+        MUST_IN(round, dl_engine_apply(round->owner, batch) == DL_OK);
+    } else { /* counted while the advance before it goes on */
+        MUST_IN(round, dl_engine_gather(round->owner, each_of_batch, batch, DL_ALL_WINDOWS) == DL_OK);
+        while (dl_engine_apply_some(round->owner, (size_t)draw_in(&round->random, 1, 200)) == DL_OK)
+            continue;
+    }
     if (round->shadow != NULL)
         MUST_IN(round, dl_engine_apply(round->shadow, batch) == DL_OK);
     dl_batch_destroy(batch);
 }
 
+/* The owner's views follow bit by bit, now and later; the other one's at once. */
 static void advance(struct round *round, int64_t now_ms)
 {
-    MUST_IN(round, dl_engine_advance(round->owner, now_ms) == DL_OK);
+    MUST_IN(round, dl_engine_begin_advance(round->owner, now_ms, (size_t)draw_in(&round->random, 0, 60)) == DL_OK);
+    for (int64_t i = draw_in(&round->random, -1, 2); i > 0; i--)
+        if (dl_engine_apply_some(round->owner, (size_t)draw_in(&round->random, 1, 100)) == DL_EMPTY)
+            break;
     if (round->shadow != NULL)
         MUST_IN(round, dl_engine_advance(round->shadow, now_ms) == DL_OK);
 }
@@ -119,8 +134,15 @@ static void step_clock(struct round *round)
     advance(round, dl_engine_now(round->owner) + step_ms);
 }
 
+static void finish(struct round *round, struct dl_engine *engine)
+{
+    while (dl_engine_waiting(engine) > 0)
+        MUST_IN(round, dl_engine_apply_some(engine, 1) != DL_MEMORY);
+}
+
 static void publish_all(struct round *round, struct dl_engine *engine)
 {
+    finish(round, engine);
     sample_publish(engine);
     for (int64_t id = dl_engine_next_subject(engine, 0); id >= 0; id = dl_engine_next_subject(engine, id + 1))
         for (int w = 0; w < round->options.windows; w++)
@@ -199,6 +221,7 @@ static void compare_state(struct round *round)
 
 static void checkpoint(struct round *round)
 {
+    finish(round, round->owner);
     state_take(&round->state, round->owner, &round->random);
     compare_state(round);
 }
@@ -249,6 +272,7 @@ static void run_round(uint64_t seed)
         step(round);
     /* In the end everything has left, and nothing is kept. */
     advance(round, dl_engine_now(round->owner) + 2 * 400 * DAY_MS);
+    finish(round, round->owner);
     sample_publish(round->owner);
     checkpoint(round);
     MUST_IN(round, round->state.keys == 0);

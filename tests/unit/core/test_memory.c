@@ -157,8 +157,12 @@ static enum dl_status live(struct dl_engine *engine)
     int window;
     while (status == DL_OK && dl_engine_take_dirty(engine, &id, &window) == DL_OK)
         status = dl_engine_set_published(engine, id, window, dl_engine_total(engine, id, window));
-    for (int minutes = 1; minutes < 70 && status == DL_OK; minutes++)
-        status = dl_engine_advance(engine, SAMPLE_MS + minutes * MINUTE_MS);
+    for (int minutes = 1; minutes < 70 && status == DL_OK; minutes++) /* some views at once, others a minute later or more */
+        status = dl_engine_begin_advance(engine, SAMPLE_MS + minutes * MINUTE_MS, 100);
+    while (status == DL_OK && dl_engine_take_dirty(engine, &id, &window) == DL_OK)
+        status = dl_engine_set_published(engine, id, window, dl_engine_total(engine, id, window));
+    if (status == DL_OK)
+        status = dl_engine_advance(engine, SAMPLE_MS + 69 * MINUTE_MS);
     while (status == DL_OK && dl_engine_take_dirty(engine, &id, &window) == DL_OK)
         status = dl_engine_set_published(engine, id, window, dl_engine_total(engine, id, window));
     if (status == DL_OK)
@@ -201,7 +205,11 @@ static enum dl_status hand_over(struct dl_engine *engine, struct dl_engine *othe
     DL_ASSERT(dl_tally_equal(dl_engine_total(engine, id, 1), dl_engine_total(other, sample_find(other, "all"), 1)));
     status = dl_engine_advance(engine, SAMPLE_MS + 2 * HOUR_MS);
     if (status == DL_OK)
-        status = dl_engine_advance(other, SAMPLE_MS + 2 * HOUR_MS);
+        status = dl_engine_begin_advance(other, SAMPLE_MS + 2 * HOUR_MS, 0);
+    while (status == DL_OK)
+        status = dl_engine_apply_some(other, 1);
+    if (status == DL_EMPTY)
+        status = DL_OK;
     DL_ASSERT(status != DL_OK || dl_engine_changes(other) > 0);
     return status;
 }
