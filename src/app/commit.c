@@ -25,6 +25,8 @@ struct dl_commit {
     struct dl_transactions_counts counted; /* of them, in what is told */
     size_t part_bytes;
     int64_t fenced_ms[FENCES_MAX]; /* when, newest last; 0: not yet */
+    bool has_committed;            /* this producer, a batch, and that was known to be its end */
+    bool left_open;                /* the one before has left something open */
     int64_t written_ms;            /* of the batch in hand: every try writes the same bytes */
     const struct dl_sealed *current;
     struct dl_kafka_position *positions;
@@ -150,6 +152,8 @@ static void drop_transactions(struct dl_commit *commit)
 {
     if (commit->transactions == NULL)
         return;
+    commit->has_committed = false;
+    commit->left_open |= dl_transactions_left_open(commit->transactions);
     dl_transactions_destroy(commit->transactions, DESTROY_MS);
     commit->transactions = NULL;
     commit->counted = (struct dl_transactions_counts){0};
@@ -199,10 +203,11 @@ static void make_transactions(struct dl_commit *commit)
 {
     const struct dl_transactions_options options = {
         .kafka = commit->options.kafka, .transactional_id = commit->options.transactional_id,
-        .group = commit->options.group, .timeout_ms = DL_COMMIT_TIMEOUT_MS, .name = "batches", .give_up = stopping, .context = commit};
+        .group = commit->options.group, .left_open = commit->left_open ? commit->options.tallies_topic : NULL, .timeout_ms = DL_COMMIT_TIMEOUT_MS, .name = "batches", .give_up = stopping, .context = commit};
     enum dl_status status = dl_transactions_create(&options, &commit->transactions);
     if (status == DL_OK)
         status = dl_transactions_init(commit->transactions);
+    commit->left_open &= status != DL_OK;
     if (status == DL_OK)
         set_state(commit, DL_COMMIT_READY);
     else if (!stopping(commit))
@@ -235,6 +240,7 @@ static void work(struct dl_commit *commit, struct dl_sealed *sealed)
         status = dl_broken("metadata_late") ? write_with_late_membership(commit, sealed) : write_batch(commit, sealed);
     if (commit->transactions != NULL)
         publish_counts(commit);
+    commit->has_committed = status == DL_OK || (commit->has_committed && status == DL_STOPPED);
     if (status == DL_OK)
         hand_on(commit, sealed);
     else if (status != DL_STOPPED && !stopping(commit)) /* one that is given up at the end is not missed */
@@ -247,14 +253,32 @@ static void work(struct dl_commit *commit, struct dl_sealed *sealed)
     atomic_store_explicit(&commit->busy, false, memory_order_release);
 }
 
+/* Kafka may have lost the end of the last batch's transaction (kafka.h, on_stuck). Another commit ends it in all places
+ * at once: of a batch without anything, with a position of our own topic, which nobody asks the group for. */
 static void end_again(struct dl_commit *commit)
 {
-    enum dl_status status = dl_transactions_end_again(commit->transactions);
+    if (!commit->has_committed)
+        return;
+    const struct dl_batch_options options = {.bytes_max = 1 << 20, .segments = commit->options.segments};
+    struct dl_sealed nothing = {.batch = dl_batch_create(&options, 0),
+                                .membership = dl_kafka_membership_of_nobody(commit->options.group),
+                                .epoch = atomic_load_explicit(&commit->epoch, memory_order_relaxed)};
+    const struct dl_kafka_position position = {commit->options.tallies_topic, 0, 0};
+    enum dl_status status = DL_MEMORY;
+    commit->current = &nothing;
+    commit->written_ms = dl_wall_ms();
+    if (nothing.batch != NULL && nothing.membership != NULL) {
+        const struct dl_transaction transaction = {.fill = fill, .unwanted = unwanted, .too_large = too_large, .context = commit,
+                                                   .positions = &position, .position_count = 1, .membership = nothing.membership};
+        status = dl_transactions_run(commit->transactions, &transaction);
+        publish_counts(commit);
+    }
     if (status == DL_OK)
         dl_note(notes_of(commit), DL_NOTE_NOTICE,
                 "Kafka does not tell where some partitions go on, and may have lost the end of a transaction: the last one of this "
                 "process was ended once more");
-    else if (status != DL_STOPPED && !stopping(commit))
+    dl_sealed_destroy(&nothing);
+    if (status != DL_OK && status != DL_STOPPED && !stopping(commit))
         broken(commit, status);
 }
 

@@ -270,6 +270,8 @@ struct dl_transactions_options {
     struct dl_kafka_options kafka;
     const char *transactional_id;
     const char *group;  /* whose positions are sent; NULL: none are */
+    const char *left_open; /* a topic of one partition in which a predecessor has left something open
+                            * (dl_transactions_left_open); NULL: none has, or nobody knows how it ended */
     int timeout_ms;   /* transaction.timeout.ms: readers wait so long for a producer that is gone */
     const char *name; /* for notes: "batches", "checkpoints" */
     bool (*give_up)(void *context); /* true: the process is ending */
@@ -328,11 +330,11 @@ struct dl_transaction {
  * has. What is not allowed is retried for ever. */
 DL_MUST_USE enum dl_status dl_transactions_run(struct dl_transactions *transactions, const struct dl_transaction *transaction);
 
-/* Ends what this producer ended last once more, in the way it did, for Kafka may have left the end out where no broker led a
- * partition at that moment: its positions would be held back for ever. Nothing is written by it but a position of a topic of
- * delightd's own, which nobody asks for. A producer that has ended nothing yet does nothing. DL_OK; DL_STOPPED: given up;
- * DL_FENCED, DL_FATAL as by dl_transactions_run. */
-DL_MUST_USE enum dl_status dl_transactions_end_again(struct dl_transactions *transactions);
+/* Of a producer that is no member of the group: it sends positions as producers did before groups fenced them. NULL: out of
+ * memory. */
+struct dl_kafka_membership *dl_kafka_membership_of_nobody(const char *group);
+/* Whether it goes with a transaction that is certainly not committed, and may have left something open. */
+bool dl_transactions_left_open(const struct dl_transactions *transactions);
 
 /* Inside fill only. Copies key and value. value NULL: a tombstone. partition -1:
  * by key. Waits while librdkafka's queue is full. Not DL_OK: nothing more is taken

@@ -37,15 +37,12 @@ enum dl_transactions_end {
     DL_TRANSACTIONS_FATAL
 };
 
-/* How the last one ended. */
-enum dl_transactions_last { DL_TRANSACTIONS_NO_END, DL_TRANSACTIONS_COMMITTED, DL_TRANSACTIONS_ABORTED };
-
 struct dl_transactions_topic {
     struct dl_transactions *transactions;
     char *name;
     rd_kafka_topic_t *handle;
-    int32_t partition;         /* the one that was written to last */
-    bool written;              /* by what is not committed, nor aborted and closed */
+    int32_t *touched;          /* partitions, by what is not committed, nor aborted for certain */
+    size_t touched_count, touched_capacity;
     bool letters;              /* what is produced to it are struct dl_letter */
     size_t told_bytes;         /* its max.message.bytes as last asked for, 0: not known */
     int64_t told_until_ms;     /* the limit may have been changed by then */
@@ -71,6 +68,7 @@ struct dl_transactions {
     struct dl_note_sink *notes;
     char *name, *transactional_id;
     char *group; /* NULL: no positions are sent */
+    char *left_open; /* as in the options */
     int timeout_ms;
     bool (*give_up)(void *context);
     void *context;
@@ -85,8 +83,8 @@ struct dl_transactions {
     int64_t begun_ms;
     int64_t until_ms;      /* of settle_within */
     bool is_committed;     /* the one begun last */
-    bool sent;             /* positions, by what is not committed, nor aborted and closed */
-    enum dl_transactions_last last;
+    bool sent;             /* positions, by what is not committed, nor aborted for certain */
+    bool unknown;          /* a commit was asked for and not answered */
     bool unwell;           /* noted */
     unsigned attempt;
     struct dl_transactions_outcome outcome;
@@ -132,7 +130,15 @@ enum dl_transactions_end dl_transactions_send_positions(struct dl_transactions *
 /* Commits or aborts what was left behind. DONE: it is READY. LEAVE: that takes longer. */
 enum dl_transactions_end dl_transactions_settle_within(struct dl_transactions *transactions, int wait_ms);
 
+/* After init, where a predecessor has left something open: aborts that for certain. */
+enum dl_transactions_end dl_transactions_close_left(struct dl_transactions *transactions);
+
 /* ---- transactions_produce.c ---- */
+
+/* A partition is touched. False: out of memory. */
+bool dl_transactions_mark(struct dl_transactions *transactions, const char *topic, int32_t partition);
+/* Produces something to all of them. False: failed, or leave. */
+bool dl_transactions_touch(struct dl_transactions *transactions);
 
 void dl_transactions_on_report(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque);
 /* Waits until everything produced is confirmed. ABORT: something was refused. */

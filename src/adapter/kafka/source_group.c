@@ -261,6 +261,16 @@ struct dl_kafka_membership *dl_kafka_source_membership(struct dl_kafka_source *s
     return membership;
 }
 
+struct dl_kafka_membership *dl_kafka_membership_of_nobody(const char *group)
+{
+    struct dl_kafka_membership *membership = malloc(sizeof *membership);
+    if (!membership)
+        return NULL;
+    membership->metadata = rd_kafka_consumer_group_metadata_new(group);
+    atomic_init(&membership->holders, 1);
+    return membership;
+}
+
 void dl_kafka_membership_hold(struct dl_kafka_membership *membership)
 {
     atomic_fetch_add(&membership->holders, 1);

@@ -24,9 +24,6 @@ rd_kafka_resp_err_t dl_kafka_source_ask_positions(struct dl_kafka_source *source
 {
     *answer = rd_kafka_topic_partition_list_copy(which);
     int64_t left_ms = until_ms - dl_kafka_now_ms();
-    /* Half of it is for what is asked next: of the partitions that were told, where they end. */
-    if (attempt > 0)
-        until_ms -= left_ms / 2;
     if (attempt == 0 || which->cnt == 1)
         return rd_kafka_committed(source->client, *answer, (int)(left_ms > 1 ? left_ms : 1));
     for (unsigned i = 0; i < (unsigned)which->cnt; i++) { /* another one first each time: there may be many */

@@ -63,7 +63,8 @@ static void tell(struct dl_kafka_source *source, const struct waiting *waiting, 
     (void)rd_kafka_conf_get(source->conf, "group.id", group, &group_size);
     dl_note(source->notes, DL_NOTE_ERROR,
             "nothing of some partitions is counted: Kafka does not tell where they go on; a transaction that sent positions of the "
-            "group may hang (kafka-transactions.sh find-hanging, or list and describe, tells whose it is, and abort ends it)",
+            "group may hang (kafka-transactions.sh find-hanging, or list and describe, tells whose it is, and abort ends it; one that "
+            "describe calls CompleteCommit is good and not to be aborted: the next commit of that instance ends it)",
             DL_TEXT("group", group), DL_NUMBER("partitions", waiting->list->cnt), DL_TEXT("which", which),
             DL_NUMBER("for_ms", now_ms - waiting->since_ms), DL_TEXT("reason", rd_kafka_err2str(waiting->code)));
 }
@@ -83,7 +84,7 @@ void dl_kafka_source_tend_stuck(struct dl_kafka_source *source, int64_t now_ms)
         return;
     look(source, now_ms, &waiting);
     source->stuck.partitions = waiting.stuck;
-    if (waiting.stuck > 0 && now_ms >= source->stuck.due_ms) {
+    if (waiting.stuck > 0 && now_ms >= source->stuck.due_ms && !dl_kafka_trouble_any(&source->trouble)) {
         source->stuck.due_ms = now_ms + source->group.patience_ms;
         source->group.on_stuck(source->group.context);
     }

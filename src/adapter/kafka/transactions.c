@@ -236,7 +236,11 @@ enum dl_status dl_transactions_init(struct dl_transactions *transactions)
         if (end == DL_TRANSACTIONS_DONE) {
             transactions->phase = DL_TRANSACTIONS_READY;
             dl_transactions_well(transactions);
-            return DL_OK;
+            if (!transactions->left_open)
+                return DL_OK;
+            end = dl_transactions_close_left(transactions);
+            if (end == DL_TRANSACTIONS_DONE)
+                return DL_OK;
         }
         if (end == DL_TRANSACTIONS_LEAVE)
             return DL_STOPPED;
@@ -262,6 +266,7 @@ static void free_transactions(struct dl_transactions *transactions)
     free(transactions->name);
     free(transactions->transactional_id);
     free(transactions->group);
+    free(transactions->left_open);
     free(transactions);
 }
 
@@ -279,7 +284,9 @@ enum dl_status dl_transactions_create(const struct dl_transactions_options *opti
     transactions->name = strdup(options->name);
     transactions->transactional_id = strdup(options->transactional_id);
     transactions->group = options->group ? strdup(options->group) : NULL;
-    if (!transactions->name || !transactions->transactional_id || (options->group && !transactions->group)) {
+    transactions->left_open = options->left_open ? strdup(options->left_open) : NULL;
+    if (!transactions->name || !transactions->transactional_id || (options->group && !transactions->group) ||
+        (options->left_open && !transactions->left_open)) {
         free_transactions(transactions);
         return DL_MEMORY;
     }

@@ -49,11 +49,38 @@ void dl_transactions_free_topics(struct dl_transactions *transactions)
     for (size_t i = 0; i < transactions->topic_count; i++) {
         rd_kafka_topic_destroy(transactions->topics[i]->handle);
         free(transactions->topics[i]->name);
+        free(transactions->topics[i]->touched);
         free(transactions->topics[i]);
     }
     free(transactions->topics);
     transactions->topics = NULL;
     transactions->topic_count = 0;
+}
+
+/* ---- What was touched ---- */
+
+/* False: out of memory. */
+static bool mark(struct dl_transactions_topic *topic, int32_t partition)
+{
+    for (size_t i = 0; i < topic->touched_count; i++)
+        if (topic->touched[i] == partition)
+            return true;
+    if (topic->touched_count == topic->touched_capacity) {
+        size_t capacity = topic->touched_capacity == 0 ? 4 : topic->touched_capacity * 2;
+        int32_t *touched = realloc(topic->touched, capacity * sizeof *touched);
+        if (!touched)
+            return false;
+        topic->touched = touched;
+        topic->touched_capacity = capacity;
+    }
+    topic->touched[topic->touched_count++] = partition;
+    return true;
+}
+
+bool dl_transactions_mark(struct dl_transactions *transactions, const char *name, int32_t partition)
+{
+    struct dl_transactions_topic *topic = topic_of(transactions, name, false);
+    return topic && mark(topic, partition);
 }
 
 /* ---- Reports ---- */
@@ -98,6 +125,8 @@ void dl_transactions_on_report(rd_kafka_t *client, const rd_kafka_message_t *mes
     (void)opaque;
     struct dl_transactions_topic *topic = rd_kafka_topic_opaque(message->rkt);
     struct dl_transactions *transactions = topic->transactions;
+    if (message->partition >= 0)
+        (void)mark(topic, message->partition); /* no memory: as if nothing were to be made good for */
     if (message->err && rd_kafka_message_status(message) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED)
         transactions->outcome.in_doubt = true;
     if (message->err)
@@ -186,8 +215,8 @@ enum dl_status dl_transactions_produce(struct dl_transactions *transactions, con
     };
     if (!record.topic)
         return DL_MEMORY;
-    record.topic->partition = partition;
-    record.topic->written = true;
+    if (partition >= 0 && !mark(record.topic, partition))
+        return DL_MEMORY;
     return produce(transactions, &record);
 }
 
@@ -249,4 +278,18 @@ bool dl_transactions_shrink(struct dl_transactions *transactions)
         dl_note(transactions->notes, DL_NOTE_ERROR, "a topic refuses the smallest record; raise its max.message.bytes",
                 DL_TEXT("topic", topic->name), DL_NUMBER("bytes", transactions->outcome.refused_bytes));
     return shrunk;
+}
+
+bool dl_transactions_touch(struct dl_transactions *transactions)
+{
+    static const char key[] = "end"; /* a compacted topic takes no record without one */
+    for (size_t i = 0; i < transactions->topic_count; i++) {
+        struct dl_transactions_topic *topic = transactions->topics[i];
+        for (size_t t = 0; t < topic->touched_count; t++) {
+            const struct record record = {.topic = topic, .partition = topic->touched[t], .key = key, .key_bytes = sizeof key - 1};
+            if (produce(transactions, &record) != DL_OK)
+                return false;
+        }
+    }
+    return true;
 }

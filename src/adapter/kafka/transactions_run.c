@@ -70,34 +70,28 @@ static enum dl_transactions_end send_positions(struct dl_transactions *transacti
 
 /* ---- To an end ---- */
 
-static void settled(struct dl_transactions *transactions, enum dl_transactions_last last)
+static void forget_touched(struct dl_transactions *transactions)
 {
     for (size_t i = 0; i < transactions->topic_count; i++)
-        transactions->topics[i]->written = false;
+        transactions->topics[i]->touched_count = 0;
     transactions->sent = false;
-    transactions->last = last;
-}
-
-static enum dl_transactions_end commit_once(struct dl_transactions *transactions,
-                                            bool (*leave)(struct dl_transactions *transactions))
-{
-    transactions->phase = DL_TRANSACTIONS_COMMITTING;
-    enum dl_transactions_end end = dl_transactions_insist(transactions, rd_kafka_commit_transaction, leave);
-    if (end == DL_TRANSACTIONS_ABORT)
-        transactions->phase = DL_TRANSACTIONS_ABORTING;
-    if (end == DL_TRANSACTIONS_DONE)
-        transactions->phase = DL_TRANSACTIONS_READY;
-    return end;
 }
 
 static enum dl_transactions_end commit(struct dl_transactions *transactions,
                                        bool (*leave)(struct dl_transactions *transactions))
 {
-    enum dl_transactions_end end = commit_once(transactions, leave);
+    transactions->phase = DL_TRANSACTIONS_COMMITTING;
+    transactions->unknown = true;
+    enum dl_transactions_end end = dl_transactions_insist(transactions, rd_kafka_commit_transaction, leave);
+    if (end == DL_TRANSACTIONS_ABORT)
+        transactions->phase = DL_TRANSACTIONS_ABORTING;
+    if (end == DL_TRANSACTIONS_ABORT || end == DL_TRANSACTIONS_DONE)
+        transactions->unknown = false;
     if (end != DL_TRANSACTIONS_DONE)
         return end;
+    transactions->phase = DL_TRANSACTIONS_READY;
     transactions->is_committed = true;
-    settled(transactions, DL_TRANSACTIONS_COMMITTED);
+    forget_touched(transactions);
     transactions->last_offset = transactions->produced_offset;
     atomic_fetch_add_explicit(&transactions->committed, 1, memory_order_relaxed); /* a count, read alone */
     dl_transactions_well(transactions);
@@ -123,26 +117,11 @@ static bool too_late(void *context)
     return late(context);
 }
 
-static struct dl_kafka_membership *nobody(const char *group)
-{
-    struct dl_kafka_membership *membership = malloc(sizeof *membership);
-    if (membership) {
-        membership->metadata = rd_kafka_consumer_group_metadata_new(group);
-        atomic_init(&membership->holders, 1);
-    }
-    return membership;
-}
-
 /* Touches what was touched: nobody ever sees what is in it. */
 static enum dl_transactions_end touch(struct dl_transactions *transactions)
 {
-    static const char key[] = "end";
-    for (size_t i = 0; i < transactions->topic_count; i++) {
-        const struct dl_transactions_topic *topic = transactions->topics[i];
-        if (topic->written &&
-            dl_transactions_produce(transactions, topic->name, topic->partition, key, sizeof key - 1, NULL, 0, NULL) != DL_OK)
-            return transactions->outcome.failed ? DL_TRANSACTIONS_ABORT : DL_TRANSACTIONS_LEAVE;
-    }
+    if (!dl_transactions_touch(transactions))
+        return transactions->outcome.failed ? DL_TRANSACTIONS_ABORT : DL_TRANSACTIONS_LEAVE;
     enum dl_transactions_end end = send_positions(transactions);
     return end == DL_TRANSACTIONS_DONE ? dl_transactions_deliver(transactions) : end;
 }
@@ -162,27 +141,26 @@ static enum dl_transactions_end abort_once(struct dl_transactions *transactions,
 }
 
 /* A position of a topic of our own, which nobody asks the group for; by no member, for this process may be none now. */
-static enum dl_transactions_end once_more(struct dl_transactions *transactions, bool by_commit,
+static enum dl_transactions_end once_more(struct dl_transactions *transactions,
                                           bool (*leave)(struct dl_transactions *transactions))
 {
     const struct dl_transaction *run = transactions->run;
     const struct dl_transactions_outcome outcome = transactions->outcome;
     const bool sends = transactions->sent && transactions->group && transactions->topic_count > 0;
-    struct dl_kafka_membership *membership = sends ? nobody(transactions->group) : NULL;
-    const struct dl_kafka_position position = {
-        sends ? transactions->topics[0]->name : NULL, 0, transactions->last_offset >= 0 ? transactions->last_offset + 1 : 0};
+    struct dl_kafka_membership *membership = sends ? dl_kafka_membership_of_nobody(transactions->group) : NULL;
+    const struct dl_kafka_position position = {sends ? transactions->topics[0]->name : NULL, 0, 0};
     const struct dl_transaction again = {
         .unwanted = too_late, .context = transactions,
         .positions = &position, .position_count = membership != NULL, .membership = membership};
+    if (sends && !membership)
+        return DL_TRANSACTIONS_LEAVE;
     if (leave != late)
         transactions->until_ms = dl_kafka_now_ms() + transactions->timeout_ms / 2; /* Kafka does not end it before */
     transactions->run = &again;
     enum dl_transactions_end end = begin(transactions);
     if (end == DL_TRANSACTIONS_DONE)
         end = touch(transactions);
-    if (end == DL_TRANSACTIONS_DONE && by_commit)
-        end = commit_once(transactions, dl_transactions_leave);
-    else if (end == DL_TRANSACTIONS_DONE || end == DL_TRANSACTIONS_ABORT)
+    if (end == DL_TRANSACTIONS_DONE || end == DL_TRANSACTIONS_ABORT)
         end = abort_once(transactions, dl_transactions_leave);
     transactions->run = run;
     dl_kafka_membership_destroy(membership);
@@ -198,7 +176,7 @@ static bool has_touched(const struct dl_transactions *transactions)
 {
     bool touched = transactions->sent;
     for (size_t i = 0; i < transactions->topic_count; i++)
-        touched |= transactions->topics[i]->written;
+        touched |= transactions->topics[i]->touched_count > 0;
     return touched;
 }
 
@@ -217,19 +195,30 @@ static enum dl_transactions_end leave_doubt(struct dl_transactions *transactions
     return DL_TRANSACTIONS_FATAL;
 }
 
+/* READY, but what was aborted may be open still. */
+static enum dl_transactions_end make_sure(struct dl_transactions *transactions, bool (*leave)(struct dl_transactions *transactions))
+{
+    enum dl_transactions_end end = DL_TRANSACTIONS_DONE;
+    while (end == DL_TRANSACTIONS_DONE && has_touched(transactions)) {
+        if (leave == late && late(transactions))
+            return DL_TRANSACTIONS_LEAVE;
+        end = once_more(transactions, leave);
+        if (end == DL_TRANSACTIONS_DONE)
+            forget_touched(transactions);
+        else if (end == DL_TRANSACTIONS_LEAVE && !leave(transactions)) /* a partition is without a leader still */
+            end = abort_once(transactions, leave);
+    }
+    return end;
+}
+
 static enum dl_transactions_end abort_open(struct dl_transactions *transactions,
                                            bool (*leave)(struct dl_transactions *transactions))
 {
     enum dl_transactions_end end = abort_once(transactions, leave);
-    if (end == DL_TRANSACTIONS_DONE)
-        atomic_fetch_add_explicit(&transactions->aborted, 1, memory_order_relaxed); /* a count, read alone */
-    while (end == DL_TRANSACTIONS_DONE && has_touched(transactions)) {
-        end = once_more(transactions, false, leave);
-        if (end == DL_TRANSACTIONS_DONE)
-            settled(transactions, DL_TRANSACTIONS_ABORTED);
-        else if (end == DL_TRANSACTIONS_LEAVE && !leave(transactions)) /* a partition is without a leader still */
-            end = abort_once(transactions, leave);
-    }
+    if (end != DL_TRANSACTIONS_DONE)
+        return end;
+    atomic_fetch_add_explicit(&transactions->aborted, 1, memory_order_relaxed); /* a count, read alone */
+    end = make_sure(transactions, leave);
     return end == DL_TRANSACTIONS_DONE && transactions->outcome.in_doubt ? leave_doubt(transactions) : end;
 }
 
@@ -243,37 +232,28 @@ static enum dl_transactions_end settle(struct dl_transactions *transactions,
         end = commit(transactions, leave);
     if (transactions->phase == DL_TRANSACTIONS_OPEN || transactions->phase == DL_TRANSACTIONS_ABORTING)
         end = abort_open(transactions, leave);
+    else if (transactions->phase == DL_TRANSACTIONS_READY)
+        end = make_sure(transactions, leave);
     return end;
+}
+
+enum dl_transactions_end dl_transactions_close_left(struct dl_transactions *transactions)
+{
+    transactions->sent = transactions->group != NULL;
+    if (!dl_transactions_mark(transactions, transactions->left_open, 0))
+        return DL_TRANSACTIONS_FATAL;
+    return make_sure(transactions, dl_transactions_leave);
+}
+
+bool dl_transactions_left_open(const struct dl_transactions *transactions)
+{
+    return has_touched(transactions) && !transactions->unknown;
 }
 
 enum dl_transactions_end dl_transactions_settle_within(struct dl_transactions *transactions, int wait_ms)
 {
     transactions->until_ms = dl_kafka_now_ms() + wait_ms - DL_TRANSACTIONS_STEP_MS;
     return settle(transactions, late);
-}
-
-static enum dl_status status_of(struct dl_transactions *transactions, enum dl_transactions_end end)
-{
-    if (end == DL_TRANSACTIONS_FENCED)
-        return DL_FENCED;
-    if (end != DL_TRANSACTIONS_FATAL)
-        return transactions->is_committed ? DL_OK : DL_STOPPED;
-    dl_note(transactions->notes, DL_NOTE_WARNING, "a transactional producer is given up",
-            DL_TEXT("client", transactions->name), DL_TEXT("reason", transactions->outcome.reason));
-    return DL_FATAL;
-}
-
-enum dl_status dl_transactions_end_again(struct dl_transactions *transactions)
-{
-    DL_ASSERT(transactions->phase != DL_TRANSACTIONS_NEW && !transactions->run);
-    enum dl_transactions_end end = settle(transactions, dl_transactions_leave);
-    if (end == DL_TRANSACTIONS_DONE && transactions->last != DL_TRANSACTIONS_NO_END) {
-        transactions->sent = true;
-        end = once_more(transactions, transactions->last == DL_TRANSACTIONS_COMMITTED, dl_transactions_leave);
-        if (end == DL_TRANSACTIONS_DONE)
-            settled(transactions, transactions->last);
-    }
-    return end == DL_TRANSACTIONS_DONE ? DL_OK : status_of(transactions, end);
 }
 
 /* ---- One try ---- */
@@ -328,6 +308,17 @@ static enum dl_transactions_end try_once(struct dl_transactions *transactions, e
 }
 
 /* ---- Until it is done ---- */
+
+static enum dl_status status_of(struct dl_transactions *transactions, enum dl_transactions_end end)
+{
+    if (end == DL_TRANSACTIONS_FENCED)
+        return DL_FENCED;
+    if (end != DL_TRANSACTIONS_FATAL)
+        return transactions->is_committed ? DL_OK : DL_STOPPED;
+    dl_note(transactions->notes, DL_NOTE_WARNING, "a transactional producer is given up",
+            DL_TEXT("client", transactions->name), DL_TEXT("reason", transactions->outcome.reason));
+    return DL_FATAL;
+}
 
 /* After an abort. DL_OK: once more. */
 static enum dl_status try_again(struct dl_transactions *transactions, enum dl_status filled)

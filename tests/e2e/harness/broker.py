@@ -196,8 +196,12 @@ class Broker:
         return {name: len(topic.partitions) for name, topic in found.items() if not name.startswith("__")}
 
     def leader(self, topic, partition=0):
-        """The node that leads the partition, -1: none."""
-        return self.admin().list_topics(topic, timeout=30 * timeout_factor()).topics[topic].partitions[partition].leader
+        """The node that leads the partition, -1: none, None: not told, as by a client whose node has just gone."""
+        try:
+            return self.admin().list_topics(topic, timeout=5 * timeout_factor()).topics[topic].partitions[partition].leader
+        except KafkaException:
+            self._admin = None
+            return None
 
     def watermarks(self, topic):
         """{partition: (low, high)}: the first offset there is, and one past the last, control records included."""

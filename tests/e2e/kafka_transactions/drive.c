@@ -9,6 +9,7 @@
  *     --pace MS (between transactions)
  *     --source NAME (joins the group of group.id and commits positions with the records; --next OFFSET of partition 0)
  *     --generation N (…of a member that Kafka does not know) --letters NAME --letter-bytes N --stop-after MS (give_up)
+ *     --again yes (after one that librdkafka gave up: another producer, which knows whether something was left open)
  *   kafka-transactions-drive log --topic NAME --from N --until N (default: the bounds) --stop-after MS
  *   kafka-transactions-drive check|create --wish NAME:PARTITIONS[!][:KEY=VALUE[:KEY=VALUE]...] (repeatable)
  *
@@ -30,14 +31,14 @@ enum { PROPERTIES_MAX = 32, WISHES_MAX = 8, CONFIGS_MAX = 8, RECORDS_MAX = 10000
 static struct {
     struct dl_kafka_property properties[PROPERTIES_MAX];
     size_t property_count;
-    const char *to, *id, *source, *letters, *topic, *init;
+    const char *to, *id, *source, *letters, *topic, *init, *again;
     int64_t timeout_ms, transactions, records, bytes, large, hold, after, pace_ms, next, generation, letter_bytes, stop_after_ms, from,
         until;
     struct dl_kafka_topic_wish wishes[WISHES_MAX];
     struct dl_kafka_property configs[WISHES_MAX][CONFIGS_MAX];
     size_t wish_count;
 } options = {.id = "drive", .timeout_ms = 10000, .transactions = 1, .records = 10, .bytes = 100, .generation = -1, .from = -1,
-             .until = -1, .next = 1, .letter_bytes = 100, .init = "yes"};
+             .until = -1, .next = 1, .letter_bytes = 100, .init = "yes", .again = "no"};
 
 static volatile sig_atomic_t stopping, released, unwanted;
 static int64_t started_ms;
@@ -201,7 +202,7 @@ static struct dl_kafka_letters *make_letters(const char *bytes)
     return letters;
 }
 
-static void run_one(struct dl_transactions *transactions, struct filling *filling, rd_kafka_t *member)
+static enum dl_status run_one(struct dl_transactions *transactions, struct filling *filling, rd_kafka_t *member)
 {
     struct dl_kafka_membership membership = {.metadata = NULL, .holders = 1};
     const struct dl_kafka_position position = {options.source, 0, options.next + filling->number - 1};
@@ -229,8 +230,7 @@ static void run_one(struct dl_transactions *transactions, struct filling *fillin
            counts.fenced, now_ms() - before_ms);
     if (membership.metadata)
         rd_kafka_consumer_group_metadata_destroy(membership.metadata);
-    if (status == DL_FENCED || status == DL_FATAL)
-        stopping = 1;
+    return status;
 }
 
 static const char *group_id(void)
@@ -241,29 +241,51 @@ static const char *group_id(void)
     return "stale-group";
 }
 
-static int run(const struct dl_kafka_options *kafka)
+/* left_open: a producer before this one has left something open in the topic. NULL: none could be made. */
+static struct dl_transactions *make(const struct dl_kafka_options *kafka, bool left_open)
 {
     const struct dl_transactions_options create = {.kafka = *kafka,
                                                    .transactional_id = options.id,
                                                    .group = options.source ? group_id() : NULL,
+                                                   .left_open = left_open ? options.to : NULL,
                                                    .timeout_ms = (int)options.timeout_ms,
                                                    .name = "batches",
                                                    .give_up = give_up};
+    struct dl_transactions *transactions;
+    return dl_transactions_create(&create, &transactions) == DL_OK ? transactions : NULL;
+}
+
+static enum dl_status init(struct dl_transactions *transactions)
+{
+    int64_t before_ms = now_ms();
+    enum dl_status status = dl_transactions_init(transactions);
+    printf("init %s %" PRId64 "\n", dl_status_text(status), now_ms() - before_ms);
+    return status;
+}
+
+static int run(const struct dl_kafka_options *kafka)
+{
     size_t size = (size_t)(options.bytes + options.large + options.letter_bytes) + 256;
     struct filling filling = {.bytes = malloc(size)};
-    struct dl_transactions *transactions;
-    if (!filling.bytes || dl_transactions_create(&create, &transactions) != DL_OK)
+    struct dl_transactions *transactions = make(kafka, false);
+    if (!filling.bytes || !transactions)
         return 1;
     memset(filling.bytes, 'v', size);
     if (options.letters)
         filling.letters = make_letters(filling.bytes);
     rd_kafka_t *member = options.source && options.generation < 0 ? join() : NULL;
     if (strcmp(options.init, "yes") == 0) {
-        int64_t before_ms = now_ms();
-        enum dl_status status = dl_transactions_init(transactions);
-        printf("init %s %" PRId64 "\n", dl_status_text(status), now_ms() - before_ms);
+        enum dl_status status = init(transactions);
         for (filling.number = 1; status == DL_OK && filling.number <= options.transactions && !give_up(NULL); filling.number++) {
-            run_one(transactions, &filling, member);
+            enum dl_status end = run_one(transactions, &filling, member);
+            if (end == DL_FATAL && strcmp(options.again, "yes") == 0) {
+                bool left_open = dl_transactions_left_open(transactions);
+                dl_transactions_destroy(transactions, 2000);
+                transactions = make(kafka, left_open);
+                status = transactions ? init(transactions) : DL_FATAL;
+            } else if (end == DL_FENCED || end == DL_FATAL) {
+                stopping = 1;
+            }
             if (options.pace_ms > 0)
                 sleep_ms(options.pace_ms);
         }
@@ -383,6 +405,7 @@ static bool take_option(const char *name, char *value)
         {"--to", NULL, &options.to},
         {"--id", NULL, &options.id},
         {"--init", NULL, &options.init},
+        {"--again", NULL, &options.again},
         {"--source", NULL, &options.source},
         {"--letters", NULL, &options.letters},
         {"--topic", NULL, &options.topic},
