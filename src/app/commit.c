@@ -203,7 +203,8 @@ static void make_transactions(struct dl_commit *commit)
 {
     const struct dl_transactions_options options = {
         .kafka = commit->options.kafka, .transactional_id = commit->options.transactional_id,
-        .group = commit->options.group, .left_open = commit->left_open ? commit->options.tallies_topic : NULL, .timeout_ms = DL_COMMIT_TIMEOUT_MS, .name = "batches", .give_up = stopping, .context = commit};
+        .group = commit->options.group, .left_open = commit->left_open ? commit->options.tallies_topic : NULL,
+        .timeout_ms = DL_COMMIT_TIMEOUT_MS, .name = "batches", .give_up = stopping, .context = commit};
     enum dl_status status = dl_transactions_create(&options, &commit->transactions);
     if (status == DL_OK)
         status = dl_transactions_init(commit->transactions);

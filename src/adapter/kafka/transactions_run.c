@@ -126,7 +126,8 @@ static enum dl_transactions_end touch(struct dl_transactions *transactions)
     return end == DL_TRANSACTIONS_DONE ? dl_transactions_deliver(transactions) : end;
 }
 
-static enum dl_transactions_end abort_once(struct dl_transactions *transactions, bool (*leave)(struct dl_transactions *transactions))
+static enum dl_transactions_end abort_once(struct dl_transactions *transactions,
+                                           bool (*leave)(struct dl_transactions *transactions))
 {
     enum dl_transactions_end end;
     transactions->phase = DL_TRANSACTIONS_ABORTING;
@@ -196,7 +197,8 @@ static enum dl_transactions_end leave_doubt(struct dl_transactions *transactions
 }
 
 /* READY, but what was aborted may be open still. */
-static enum dl_transactions_end make_sure(struct dl_transactions *transactions, bool (*leave)(struct dl_transactions *transactions))
+static enum dl_transactions_end make_sure(struct dl_transactions *transactions,
+                                          bool (*leave)(struct dl_transactions *transactions))
 {
     enum dl_transactions_end end = DL_TRANSACTIONS_DONE;
     while (end == DL_TRANSACTIONS_DONE && has_touched(transactions)) {
