@@ -274,6 +274,7 @@ static void end_again(struct dl_commit *commit)
         status = dl_transactions_run(commit->transactions, &transaction);
         publish_counts(commit);
     }
+    commit->has_committed &= status != DL_OK; /* once: it may as well be another process's that is stuck */
     if (status == DL_OK)
         dl_note(notes_of(commit), DL_NOTE_NOTICE,
                 "Kafka does not tell where some partitions go on, and may have lost the end of a transaction: the last one of this "

@@ -62,7 +62,7 @@ bool dl_commit_idle(const struct dl_commit *commit); /* no batch is under way; a
 bool dl_commit_dropped(const struct dl_commit *commit);
 /* Takes what *sealed holds when DL_OK. DL_FULL: one is under way. DL_MEMORY. */
 DL_MUST_USE enum dl_status dl_commit_push(struct dl_commit *commit, const struct dl_sealed *sealed);
-/* Idle only: ends the last transaction once more (dl_transactions_end_again). */
+/* Idle only: Kafka may have lost the end of the last batch's transaction; another commit ends it, once for a batch. */
 void dl_commit_end_again(struct dl_commit *commit);
 /* Batches of earlier epochs are not wanted any more. */
 void dl_commit_set_epoch(struct dl_commit *commit, uint64_t epoch);
