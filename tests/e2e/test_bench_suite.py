@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from harness import Daemon, config_for
+from harness.daemon import program
 
 pytestmark = pytest.mark.release_only
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -22,6 +23,15 @@ import store  # noqa: E402
 
 def run_sh(*words):
     return subprocess.run([ROOT / "bench" / "run.sh", *words], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("name", ["delightd", "noop-consumer"])
+def test_what_is_compared_has_jemalloc(name):
+    """glibc's malloc takes twice as long for records that one thread allocates and another frees: both have the other one, or neither
+    figure means anything. A linker leaves out what it believes nobody needs."""
+    path = program("delightd", "DELIGHTD").with_name(name)
+    loaded = subprocess.run(["ldd", path], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert "libjemalloc.so.2 => /" in loaded
 
 
 def record(figure, variant, number, **result):
