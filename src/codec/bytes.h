@@ -24,40 +24,46 @@ static inline uint64_t dl_first_bytes(uint64_t loaded, size_t count)
     return count >= 8 ? loaded : loaded & ((UINT64_C(1) << (8 * count)) - 1);
 }
 
+static inline bool dl_is_space(char byte)
+{
+    return __builtin_expect((unsigned char)byte <= ' ', 0) && (byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t');
+}
+
 static inline const char *dl_skip_space(const char *at)
 {
-    while (__builtin_expect((unsigned char)*at <= ' ', 0) && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+    while (dl_is_space(*at))
         at++;
     return at;
 }
 
+/* The mask's bits from there on, of 57 bytes at least. */
+static inline uint64_t dl_bits_from(const struct dl_marked *marked, const struct dl_mask *mask, const char *at)
+{
+    size_t offset = (size_t)(at - marked->text);
+    return dl_load((const char *)mask->bits + offset / 8) >> offset % 8;
+}
+
+/* The next quote where it may be far; NULL: there is none. */
+const char *dl_find_far_quote(const struct dl_marked *marked, const char *at);
+
 /* The next quote, NULL if there is none. */
 static inline const char *dl_find_quote(const struct dl_marked *marked, const char *at)
 {
-    size_t offset = (size_t)(at - marked->text);
-    const struct dl_mask *mask = &marked->mask[offset / 64];
-    /* The 64 bytes from there, of two masks: most strings end in them. */
-    uint64_t quotes = (mask[0].quotes >> offset % 64) | (mask[1].quotes << 1 << (63 - offset % 64));
-    if (__builtin_expect(quotes != 0, 1))
-        return at + __builtin_ctzll(quotes);
-    const struct dl_mask *end = &marked->mask[((size_t)(marked->end - marked->text) + 63) / 64];
-    for (mask++; mask < end; mask++) {
-        if (mask->quotes != 0)
-            return marked->text + (mask - marked->mask) * 64 + __builtin_ctzll(mask->quotes);
-    }
-    return NULL;
+    uint64_t quotes = dl_bits_from(marked, &marked->quotes, at);
+    return __builtin_expect(quotes != 0, 1) ? at + __builtin_ctzll(quotes) : dl_find_far_quote(marked, at);
 }
 
 /* Whether at..end, which may be empty, are plain characters of ASCII. */
 static inline bool dl_is_plain(const struct dl_marked *marked, const char *at, const char *end)
 {
-    if (__builtin_expect(marked->specials == 0, 1))
+    if (__builtin_expect(!marked->special, 1))
         return true;
-    size_t from = (size_t)(at - marked->text), to = (size_t)(end - marked->text);
-    uint64_t specials = 0, wanted = UINT64_MAX << from % 64;
-    for (size_t i = from / 64; i < to / 64; i++, wanted = UINT64_MAX)
-        specials |= marked->mask[i].specials & wanted;
-    return (specials | (marked->mask[to / 64].specials & wanted & ((UINT64_C(1) << to % 64) - 1))) == 0;
+    enum { STEP = 56 };
+    for (; end - at > STEP; at += STEP) {
+        if (dl_bits_from(marked, &marked->specials, at) << (64 - STEP) != 0)
+            return false;
+    }
+    return (dl_bits_from(marked, &marked->specials, at) & ((UINT64_C(1) << (end - at)) - 1)) == 0;
 }
 
 /* How many of eight loaded bytes are digits, from the first; digits: each as 0 to 9. */

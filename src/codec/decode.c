@@ -85,11 +85,11 @@ enum dl_reject dl_decode(struct dl_decoder *decoder, const struct dl_message *me
     if (message->value_bytes > decoder->event_bytes_max)
         return dl_refuse(detail, DL_REJECT_TOO_LARGE, "%zu bytes, at most %zu", message->value_bytes,
                          decoder->event_bytes_max);
-    struct dl_message known = *message; /* its headers are taken once */
-    if (decoder->scans && dl_scan(&decoder->scanner, &known, now_ms, event)) {
+    if (decoder->scans && dl_scan(&decoder->scanner, message, now_ms, event)) {
         decoder->scanned++;
         return DL_ACCEPTED;
     }
+    struct dl_message known = decoder->scans ? *decoder->scanner.message : *message; /* its headers are taken once */
     return dl_reference_decode(&decoder->schema, decoder->catalogue, &known, now_ms, &decoder->root, event, detail);
 }
 

@@ -1,15 +1,15 @@
-/* The keys of a JSON object: those of a schema, guessed from what followed last time, else
- * found by their first eight bytes and length; and others, of which only repeats
- * matter. */
+/* The keys of one kind of JSON object: those of its schema, and the first few others that came, which are
+ * learned so that they cost no more than those. A key is found by its first four bytes and its length, not guessed from what
+ * came before it: producers leave fields out as they like, and a wrong guess costs more than the hash. */
 #pragma once
 
 #include "bytes.h"
 #include "schema.h"
 
-enum { DL_KEY_SLOTS = 128, DL_ROW_UNKNOWN = DL_FIELDS_MAX, DL_PATTERN_BYTES_MAX = 16 };
+enum { DL_PATTERN_BYTES_MAX = 16, DL_KEY_BYTES_MAX = DL_PATTERN_BYTES_MAX - 2, DL_KEY_SLOTS = 256 };
+enum { DL_KEYS_LEARNED_MAX = 16 };
 
-/* A word and what ends it, for one comparison: `nps":`. At most DL_PATTERN_BYTES_MAX bytes of
- * it are compared. */
+/* A word and what ends it, for one comparison: `nps":`. At most DL_PATTERN_BYTES_MAX bytes. */
 struct dl_pattern {
     uint64_t text[2], mask[2];
     size_t bytes;
@@ -18,32 +18,41 @@ struct dl_pattern {
 struct dl_key {
     const char *data;
     size_t bytes;
-    uint64_t first; /* eight bytes, or as many as there are */
+};
+
+/* Of a schema's row, or of a learned key. */
+struct dl_key_row {
+    struct dl_pattern pattern;        /* not of keys longer than DL_KEY_BYTES_MAX */
+    uint64_t bit;                     /* of its number */
+    const struct dl_field_row *field; /* NULL: learned */
+    enum dl_field_kind kind;          /* the field's; DL_AS_PERSON: learned, too */
 };
 
 struct dl_keys {
-    uint8_t after[DL_FIELDS_MAX + 1]; /* the row that came next last time, none of a long pattern; [DL_ROW_UNKNOWN]: first */
-    uint8_t slot[DL_KEY_SLOTS];       /* row + 1, 0: free; the next slots where taken */
-    struct dl_pattern pattern[DL_FIELDS_MAX];
-    struct dl_key key[DL_FIELDS_MAX];
+    const struct dl_schema *schema;
+    size_t count;    /* the schema's rows, then the learned ones */
+    uint64_t factor; /* of the hash, chosen so that each row has a slot of its own, if there is one */
+    const struct dl_key_row *slot[DL_KEY_SLOTS]; /* the row that it can only be */
+    struct dl_key_row row[DL_FIELDS_MAX];
 };
 
-void dl_pattern_init(struct dl_pattern *pattern, const char *text, const char *end);
-/* Borrows the schema's names. */
+void dl_pattern_init(struct dl_pattern *pattern, const char *text, size_t bytes, const char *end);
+/* Borrows the schema. */
 void dl_keys_init(struct dl_keys *keys, const struct dl_schema *schema);
 
-/* The row of a key, or DL_ROW_UNKNOWN. */
-size_t dl_keys_find(const struct dl_keys *keys, const struct dl_key *key);
+/* The row of a key; one that has none is given one, whose values are passed over like a person's. NULL: it is too long for
+ * that, or enough are known. */
+const struct dl_key_row *dl_keys_find(struct dl_keys *keys, const struct dl_key *key);
 
 static inline bool dl_key_equal(const struct dl_key *a, const struct dl_key *b)
 {
-    return a->first == b->first && a->bytes == b->bytes && (a->bytes <= 8 || memcmp(a->data, b->data, a->bytes) == 0);
+    return a->bytes == b->bytes && memcmp(a->data, b->data, a->bytes) == 0;
 }
 
-/* Fibonacci hashing; the length counts because keys may begin alike. */
-static inline size_t dl_key_slot(uint64_t first, size_t bytes)
+/* Of what begins with these eight bytes, of which four count. */
+static inline size_t dl_key_slot(uint64_t factor, uint64_t first, size_t bytes)
 {
-    return (size_t)(((first ^ bytes) * UINT64_C(0x9E3779B97F4A7C15)) >> 57);
+    return (size_t)((((uint32_t)first ^ bytes) * factor) >> 56);
 }
 
 /* Whether the pattern stands there. */

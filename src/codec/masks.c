@@ -8,8 +8,21 @@
 
 enum { BLOCK = 64 };
 
+/* Of 64 bytes, the first one's bit lowest. */
+struct marks {
+    uint64_t quotes, specials;
+};
+
 /* Copies 64 bytes and says where their quotes and specials are. */
-typedef struct dl_mask mark_block(char *to, const char *from);
+typedef struct marks mark_block(char *to, const char *from);
+
+static inline void put(struct dl_mask *mask, size_t block, uint64_t bits)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    bits = __builtin_bswap64(bits);
+#endif
+    memcpy(mask->bits + block * sizeof bits, &bits, sizeof bits);
+}
 
 /* Inlined into each of its callers, so that the block function is inlined too. */
 static inline __attribute__((always_inline)) void mark(struct dl_marked *marked, const char *text, size_t bytes,
@@ -18,12 +31,15 @@ static inline __attribute__((always_inline)) void mark(struct dl_marked *marked,
     size_t whole = bytes / BLOCK, left = bytes % BLOCK;
     uint64_t specials = 0;
     for (size_t i = 0; i < whole; i++) {
-        marked->mask[i] = block(marked->text + i * BLOCK, text + i * BLOCK);
-        specials |= marked->mask[i].specials;
+        struct marks marks = block(marked->text + i * BLOCK, text + i * BLOCK);
+        put(&marked->quotes, i, marks.quotes);
+        put(&marked->specials, i, marks.specials);
+        specials |= marks.specials;
     }
-    marked->mask[whole] = marked->mask[whole + (left > 0)] = (struct dl_mask){0, 0};
+    memset(marked->quotes.bits + whole * sizeof(uint64_t), 0, DL_MASK_PADDING);
+    memset(marked->specials.bits + whole * sizeof(uint64_t), 0, DL_MASK_PADDING);
     if (left > 0) {
-        struct dl_mask last;
+        struct marks last;
         if (whole > 0) { /* the last 64 bytes, less those that were looked at before */
             last = block(marked->text + bytes - BLOCK, text + bytes - BLOCK);
             last.quotes >>= BLOCK - left;
@@ -34,12 +50,13 @@ static inline __attribute__((always_inline)) void mark(struct dl_marked *marked,
             memcpy(padded, text, bytes);
             last = block(marked->text, padded);
         }
-        marked->mask[whole] = last;
+        put(&marked->quotes, whole, last.quotes);
+        put(&marked->specials, whole, last.specials);
         specials |= last.specials;
     }
     memset(marked->text + bytes, 0, DL_MARKED_PADDING);
     marked->end = marked->text + bytes;
-    marked->specials = specials;
+    marked->special = specials != 0;
 }
 _Static_assert((int)DL_MARKED_PADDING >= BLOCK, "a whole block is written behind the text");
 
@@ -59,9 +76,9 @@ static uint64_t gather(uint64_t tops)
     return ((tops >> 7) * UINT64_C(0x0102040810204080)) >> 56;
 }
 
-static struct dl_mask portable_block(char *to, const char *from)
+static struct marks portable_block(char *to, const char *from)
 {
-    struct dl_mask mask = {0, 0};
+    struct marks mask = {0, 0};
     for (int i = 0; i < BLOCK / 8; i++) {
         uint64_t bytes;
         memcpy(&bytes, from + i * 8, sizeof bytes);
@@ -86,10 +103,10 @@ static void mark_portable(struct dl_marked *marked, const char *text, size_t byt
 /* ---- x86: as signed bytes, what is not ASCII is below 0x20 too ---- */
 
 #if defined(__x86_64__)
-static inline struct dl_mask sse2_block(char *to, const char *from)
+static inline struct marks sse2_block(char *to, const char *from)
 {
     const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(' ');
-    struct dl_mask mask = {0, 0};
+    struct marks mask = {0, 0};
     for (int i = 0; i < BLOCK / 16; i++) {
         __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(from + i * 16));
         _mm_storeu_si128((__m128i *)(void *)(to + i * 16), bytes);
@@ -105,20 +122,20 @@ static void mark_sse2(struct dl_marked *marked, const char *text, size_t bytes)
     mark(marked, text, bytes, sse2_block);
 }
 
-__attribute__((target("avx2"))) static inline struct dl_mask avx2_half(char *to, const char *from)
+__attribute__((target("avx2"))) static inline struct marks avx2_half(char *to, const char *from)
 {
     __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)from);
     _mm256_storeu_si256((__m256i *)(void *)to, bytes);
     __m256i quotes = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('"'));
     __m256i specials = _mm256_or_si256(_mm256_cmpgt_epi8(_mm256_set1_epi8(' '), bytes),
                                        _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('\\')));
-    return (struct dl_mask){(uint32_t)_mm256_movemask_epi8(quotes), (uint32_t)_mm256_movemask_epi8(specials)};
+    return (struct marks){(uint32_t)_mm256_movemask_epi8(quotes), (uint32_t)_mm256_movemask_epi8(specials)};
 }
 
-__attribute__((target("avx2"))) static inline struct dl_mask avx2_block(char *to, const char *from)
+__attribute__((target("avx2"))) static inline struct marks avx2_block(char *to, const char *from)
 {
-    struct dl_mask low = avx2_half(to, from), high = avx2_half(to + 32, from + 32);
-    return (struct dl_mask){low.quotes | high.quotes << 32, low.specials | high.specials << 32};
+    struct marks low = avx2_half(to, from), high = avx2_half(to + 32, from + 32);
+    return (struct marks){low.quotes | high.quotes << 32, low.specials | high.specials << 32};
 }
 
 __attribute__((target("avx2"))) static void mark_avx2(struct dl_marked *marked, const char *text, size_t bytes)

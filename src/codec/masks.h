@@ -8,25 +8,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { DL_MARKED_BYTES_MAX = 65536, DL_MARKED_PADDING = 64 };
+enum { DL_MARKED_BYTES_MAX = 65536, DL_MARKED_PADDING = 64, DL_MASK_PADDING = 40 };
 
 enum dl_instructions { DL_PORTABLE, DL_SSE2, DL_AVX2, DL_INSTRUCTION_SETS };
 
-/* Of 64 bytes, the first one's bit lowest. */
+/* A bit for each byte of the text: byte i's is bit i % 8 of byte i / 8. */
 struct dl_mask {
-    uint64_t quotes;
-    uint64_t specials; /* control characters (below 0x20), backslashes, whatever is not ASCII */
+    unsigned char bits[DL_MARKED_BYTES_MAX / 8 + DL_MASK_PADDING];
 };
 
 struct dl_marked {
+    char text[DL_MARKED_BYTES_MAX + DL_MARKED_PADDING]; /* first: what stands here has one address less to know */
     const char *end;
-    uint64_t specials; /* of all masks, or-ed: 0 where the whole text is plain */
-    struct dl_mask mask[DL_MARKED_BYTES_MAX / 64 + 2]; /* set: up to one behind the text's last */
-    char text[DL_MARKED_BYTES_MAX + DL_MARKED_PADDING];
+    bool special;            /* false: the whole text is plain */
+    struct dl_mask quotes;
+    struct dl_mask specials; /* control characters (below 0x20), backslashes, whatever is not ASCII */
 };
 
 /* At most DL_MARKED_BYTES_MAX bytes; reads nothing outside of them. Behind the end there
- * are DL_MARKED_PADDING zeros, and no bits in the masks. */
+ * are DL_MARKED_PADDING zeros, no bits in the 32 bytes of a mask behind the one of
+ * the end. */
 typedef void dl_mark(struct dl_marked *marked, const char *text, size_t bytes);
 
 /* NULL: this machine, or this build, does not have them. */

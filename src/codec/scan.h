@@ -11,18 +11,19 @@
 #include "skip.h"
 
 struct dl_scanner {
+    struct dl_marked marked; /* the last text */
     const struct dl_schema *schema;
     const struct dl_catalogue *catalogue;
     dl_mark *mark;
     int segments; /* of the event's, those that the schema has */
-    uint64_t relevant[DL_FORM_ANY + 1], required[DL_FORM_ANY + 1]; /* rows, by DL_FORM_ */
+    uint64_t relevant[DL_FORM_ANY + 1], ignored[DL_FORM_ANY + 1], required[DL_FORM_ANY + 1]; /* the schema's rows, by DL_FORM_ */
     uint64_t type_row, time_row, id_row;
-    uint64_t around_row; /* of a segment that is named like DL_CLOUDEVENT_MEMBER */
+    uint64_t around_row; /* of DL_CLOUDEVENT_MEMBER: a segment's, or a learned one */
     struct dl_pattern type_word[DL_EVENT_TYPES], word[DL_FIELDS_MAX][2];
     struct dl_keys keys, kano_keys;
     struct dl_unknown_keys unknown;
-    const struct dl_message *message; /* that is being read */
-    struct dl_marked marked; /* the last text */
+    const struct dl_message *message; /* that is being read: the caller's, or */
+    struct dl_message with_headers;   /* the same with its headers, which are taken once */
     char *spare;             /* behind what is used of: */
     char unescaped[DL_MARKED_BYTES_MAX]; /* its strings that had escapes and matter */
 };
@@ -34,7 +35,7 @@ void dl_scanner_init(struct dl_scanner *scanner, const struct dl_schema *schema,
 /* true: *event is what the reference would make of the record; its names point into the
  * scanner, the record's headers or the catalogue. false: the record is not for the
  * scanner, and *event holds nothing of use. */
-bool dl_scan(struct dl_scanner *scanner, struct dl_message *message, int64_t now_ms, struct dl_event *event);
+bool dl_scan(struct dl_scanner *scanner, const struct dl_message *message, int64_t now_ms, struct dl_event *event);
 
 /* ---- For tests and benchmarks: how a decoder (decode.c) scans ---- */
 

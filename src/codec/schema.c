@@ -110,18 +110,17 @@ struct dl_name dl_event_type_part(struct dl_name type)
 
 uint8_t dl_event_form(const struct dl_event *event)
 {
-    if (event->type == DL_EVENT_SURVEY)
-        return DL_FORM_SURVEY;
-    if (event->type == DL_EVENT_CONTACT)
-        return DL_FORM_CONTACT;
-    DL_ASSERT(event->type == DL_EVENT_COMPLAINT);
-    return event->closed == 1 ? DL_FORM_CLOSED : DL_FORM_OPENED;
+    static const uint8_t forms[DL_EVENT_TYPES][2] = {[DL_EVENT_SURVEY] = {DL_FORM_SURVEY, DL_FORM_SURVEY},
+                                                     [DL_EVENT_CONTACT] = {DL_FORM_CONTACT, DL_FORM_CONTACT},
+                                                     [DL_EVENT_COMPLAINT] = {DL_FORM_OPENED, DL_FORM_CLOSED}};
+    DL_ASSERT(event->type < DL_EVENT_TYPES);
+    return forms[event->type][event->closed == 1];
 }
 
 bool dl_event_has_answer(const struct dl_event *event)
 {
-    return event->nps != DL_ABSENT || event->csat != DL_ABSENT || event->ces != DL_ABSENT ||
-           event->expectation != DL_ABSENT || event->kano_count > 0;
+    _Static_assert(DL_ABSENT == -1, "which is all that has every bit");
+    return ((event->nps & event->csat & event->ces & event->expectation) != DL_ABSENT) | (event->kano_count > 0);
 }
 
 enum dl_reject dl_event_time_check(int64_t time_ms, int64_t bound_ms)

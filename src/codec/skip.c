@@ -9,10 +9,10 @@ const char *dl_skip_special(const struct dl_marked *marked, const char *at, bool
 {
     size_t count = (size_t)(marked->end - marked->text), offset = (size_t)(at - marked->text);
     for (;;) { /* from special to special */
-        const struct dl_mask *mask = &marked->mask[offset / 64];
-        uint64_t marks = (mask->quotes | mask->specials) >> offset % 64;
+        const char *from = marked->text + offset;
+        uint64_t marks = dl_bits_from(marked, &marked->quotes, from) | dl_bits_from(marked, &marked->specials, from);
         if (marks == 0) {
-            offset += 64 - offset % 64;
+            offset += 57;
             if (offset >= count)
                 return NULL;
             continue;
@@ -29,6 +29,23 @@ const char *dl_skip_special(const struct dl_marked *marked, const char *at, bool
             return NULL;
         offset += taken;
     }
+}
+
+const char *dl_find_far_quote(const struct dl_marked *marked, const char *at)
+{
+    enum { WORD = sizeof(uint64_t) };
+    const char *bits = (const char *)marked->quotes.bits, *last = bits + (marked->end - marked->text) / 8;
+    /* Three words at once, without a branch for each: how long a text is, nobody can guess. */
+    for (const char *word = bits + (at - marked->text) / 8; word <= last; word += 3 * WORD) {
+        uint64_t first = dl_load(word + WORD), second = dl_load(word + 2 * WORD), third = dl_load(word + 3 * WORD);
+        uint64_t quotes = second != 0 ? second : third;
+        const char *found = word + (second != 0 ? 2 * WORD : 3 * WORD);
+        quotes = first != 0 ? first : quotes;
+        found = first != 0 ? word + WORD : found;
+        if (quotes != 0)
+            return marked->text + (found - bits) * 8 + __builtin_ctzll(quotes);
+    }
+    return NULL;
 }
 
 static uint32_t read_hex(const char *digits)
@@ -160,16 +177,15 @@ static bool add_unknown(struct dl_unknown_keys *unknown, int base, const struct 
     return true;
 }
 
-const char *dl_skip_key(const struct dl_marked *marked, struct dl_unknown_keys *unknown, const struct dl_keys *keys,
-                        const char *at, int base, size_t *row)
+const char *dl_skip_key(const struct dl_marked *marked, struct dl_unknown_keys *unknown, struct dl_keys *keys,
+                        const char *at, int base, const struct dl_key_row **row)
 {
     const char *end = dl_skip_characters(marked, at);
     if (end == NULL)
         return NULL;
     struct dl_key key = {.data = at, .bytes = (size_t)(end - at)};
-    key.first = dl_first_bytes(dl_load(at), key.bytes);
-    *row = keys != NULL ? dl_keys_find(keys, &key) : DL_ROW_UNKNOWN;
-    if (*row == DL_ROW_UNKNOWN && !add_unknown(unknown, base, &key))
+    *row = keys != NULL ? dl_keys_find(keys, &key) : NULL;
+    if (*row == NULL && !add_unknown(unknown, base, &key))
         return NULL;
     at = dl_skip_space(end + 1);
     return *at == ':' ? at + 1 : NULL;
@@ -178,7 +194,7 @@ const char *dl_skip_key(const struct dl_marked *marked, struct dl_unknown_keys *
 static const char *skip_object(const struct dl_marked *marked, struct dl_unknown_keys *unknown, const char *at, int depth)
 {
     int base = unknown->count;
-    size_t row;
+    const struct dl_key_row *row;
     at = dl_skip_space(at);
     if (*at == '}')
         return at + 1;

@@ -29,10 +29,10 @@ static inline const char *dl_skip_characters(const struct dl_marked *marked, con
     return dl_skip_special(marked, at, false);
 }
 
-/* From behind the key's opening quote to behind the colon. keys NULL: no schema; base: where
- * the object's own unknown keys begin. */
-const char *dl_skip_key(const struct dl_marked *marked, struct dl_unknown_keys *unknown, const struct dl_keys *keys,
-                        const char *at, int base, size_t *row);
+/* From behind the key's opening quote to behind the colon. keys NULL: none has a row; base: where
+ * the object's own unknown keys begin. *row NULL: it has none. */
+const char *dl_skip_key(const struct dl_marked *marked, struct dl_unknown_keys *unknown, struct dl_keys *keys,
+                        const char *at, int base, const struct dl_key_row **row);
 
 /* An integer, as digits or as a real that says nothing else: 9, 9.0 and 9e0 are 9. (Where
  * the reference's double would differ, from 2^53 on, every field has its range behind it.) */
