@@ -110,7 +110,7 @@ int main(int argc, char **argv)
     }
     static const char *const names[DL_INSTRUCTION_SETS + 2] = {
         [DL_PORTABLE] = "scanner, portable", [DL_SSE2] = "scanner, SSE2", [DL_AVX2] = "scanner, AVX2",
-        [DL_INSTRUCTION_SETS] = "reference (jansson)", [DL_INSTRUCTION_SETS + 1] = "simdjson On-Demand"};
+        [DL_AVX512] = "scanner, AVX-512", [DL_INSTRUCTION_SETS] = "reference (jansson)", [DL_INSTRUCTION_SETS + 1] = "simdjson On-Demand"};
     struct micro_lines events;
     micro_lines_read(&events, argv[1]);
     struct dl_decode_options options = {.csat_max = CSAT_MAX,
@@ -121,8 +121,8 @@ int main(int argc, char **argv)
     struct subject subjects[DL_INSTRUCTION_SETS + 2];
     static struct micro_candidate candidates[DL_INSTRUCTION_SETS + 2];
     size_t count = 0;
-    for (int i = DL_INSTRUCTION_SETS + 1; i >= 0; i--) { /* the best first, but behind it what it is held against */
-        int set = i == DL_INSTRUCTION_SETS + 1 ? DL_AVX2 : i == DL_AVX2 ? DL_INSTRUCTION_SETS + 1 : i;
+    for (int i = DL_INSTRUCTION_SETS + 1; i >= 0; i--) { /* the best first, and behind all of them what they are held against */
+        int set = i > 1 ? i - 2 : DL_INSTRUCTION_SETS + 1 - i;
         struct subject *subject = &subjects[count];
         *subject = (struct subject){.events = &events};
         if (set <= DL_INSTRUCTION_SETS) {

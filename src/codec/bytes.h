@@ -36,34 +36,24 @@ static inline const char *dl_skip_space(const char *at)
     return at;
 }
 
-/* The mask's bits from there on, of 57 bytes at least. */
-static inline uint64_t dl_bits_from(const struct dl_marked *marked, const struct dl_mask *mask, const char *at)
+/* The marks from there on, of 57 bytes at least. */
+static inline uint64_t dl_marks_from(const struct dl_marked *marked, const char *at)
 {
     size_t offset = (size_t)(at - marked->text);
-    return dl_load((const char *)mask->bits + offset / 8) >> offset % 8;
+    return dl_load((const char *)marked->marks + offset / 8) >> offset % 8;
 }
 
-/* The next quote where it may be far; NULL: there is none. */
-const char *dl_find_far_quote(const struct dl_marked *marked, const char *at);
-
-/* The next quote, NULL if there is none. */
-static inline const char *dl_find_quote(const struct dl_marked *marked, const char *at)
-{
-    uint64_t quotes = dl_bits_from(marked, &marked->quotes, at);
-    return __builtin_expect(quotes != 0, 1) ? at + __builtin_ctzll(quotes) : dl_find_far_quote(marked, at);
-}
-
-/* Whether at..end, which may be empty, are plain characters of ASCII. */
+/* Whether at..end, which may be empty and holds no quotes, are plain characters of ASCII. */
 static inline bool dl_is_plain(const struct dl_marked *marked, const char *at, const char *end)
 {
     if (__builtin_expect(!marked->special, 1))
         return true;
     enum { STEP = 56 };
     for (; end - at > STEP; at += STEP) {
-        if (dl_bits_from(marked, &marked->specials, at) << (64 - STEP) != 0)
+        if (dl_marks_from(marked, at) << (64 - STEP) != 0)
             return false;
     }
-    return (dl_bits_from(marked, &marked->specials, at) & ((UINT64_C(1) << (end - at)) - 1)) == 0;
+    return (dl_marks_from(marked, at) & ((UINT64_C(1) << (end - at)) - 1)) == 0;
 }
 
 /* How many of eight loaded bytes are digits, from the first; digits: each as 0 to 9. */

@@ -39,7 +39,7 @@ static int fill_slots(struct dl_keys *keys, uint64_t factor)
         const struct dl_pattern *pattern = &keys->row[i].pattern;
         if (!has_slot(&keys->row[i]))
             continue;
-        const struct dl_key_row **slot = &keys->slot[dl_key_slot(factor, pattern->text[0], pattern->bytes - 2)];
+        const struct dl_key_row **slot = &keys->slot[dl_key_slot(factor, pattern->text[0], (uint32_t)pattern->bytes - 1)];
         taken += *slot != keys->row;
         *slot = &keys->row[i];
     }

@@ -49,10 +49,10 @@ static inline bool dl_key_equal(const struct dl_key *a, const struct dl_key *b)
     return a->bytes == b->bytes && memcmp(a->data, b->data, a->bytes) == 0;
 }
 
-/* Of what begins with these eight bytes, of which four count. */
-static inline size_t dl_key_slot(uint64_t factor, uint64_t first, size_t bytes)
+/* Of what begins with these eight bytes, of which four count; quotes: from the opening one to the closing one. */
+static inline size_t dl_key_slot(uint64_t factor, uint64_t first, uint32_t quotes)
 {
-    return (size_t)((((uint32_t)first ^ bytes) * factor) >> 56);
+    return (size_t)((((uint32_t)first ^ quotes) * factor) >> 56);
 }
 
 /* Whether the pattern stands there. */

@@ -65,9 +65,15 @@ void dl_scanner_init(struct dl_scanner *scanner, const struct dl_schema *schema,
     scanner->around_row = dl_keys_find(&scanner->keys, &around)->bit;
 }
 
-/* ---- Values of fields ---- */
+/* ---- Values of fields ----
+ *
+ * at: where the value stands; quote: the mark of the key's opening quote. So a string's own are quote[2] and quote[3], and those
+ * of the next key quote[4] and quote[5], or quote[2] and quote[3] behind another value. */
 
-/* From behind the opening quote. The text is kept: a value that is none after all is passed over. */
+/* The value's type tells how many quotes are behind. */
+enum { QUOTES_OF_KEY = 2, QUOTES_OF_BOTH = 4 };
+
+/* From behind the opening quote of a string that is not plain. The text is kept: a value that is none after all is passed over. */
 static __attribute__((noinline)) const char *read_special(struct dl_scanner *scanner, const char *at, struct dl_name *string)
 {
     const char *end = dl_skip_special(&scanner->marked, at, true);
@@ -79,51 +85,64 @@ static __attribute__((noinline)) const char *read_special(struct dl_scanner *sca
     return end + 1;
 }
 
-/* end: the string's closing quote, if there is a string and it is near; NULL: it is not. */
-static inline const char *read_string(struct dl_scanner *scanner, const char *at, const char *end, struct dl_name *string)
+/* The first mark that is not before. */
+static inline const uint16_t *quote_from(const struct dl_marked *marked, const uint16_t *quote, const char *at)
+{
+    while (marked->text + *quote < at)
+        quote++;
+    return quote;
+}
+
+static inline const char *read_string(struct dl_scanner *scanner, const char *at, const uint16_t **quote, struct dl_name *string)
 {
     if (*at != '"')
         return NULL;
-    if (__builtin_expect(end == NULL, 0))
-        end = dl_find_quote(&scanner->marked, at + 1);
-    if (end == NULL || !dl_is_plain(&scanner->marked, at + 1, end))
-        return read_special(scanner, at + 1, string);
+    const char *end = scanner->marked.text + (*quote)[3];
+    if (__builtin_expect(!dl_is_plain(&scanner->marked, at + 1, end), 0)) {
+        end = read_special(scanner, at + 1, string);
+        if (end != NULL)
+            *quote = quote_from(&scanner->marked, *quote, end);
+        return end;
+    }
     string->data = at + 1;
     string->bytes = (uint32_t)(end - at - 1);
+    *quote += QUOTES_OF_BOTH;
     return end + 1;
 }
 
-static inline const char *read_name(struct dl_scanner *scanner, const char *at, const char *end,
+static inline const char *read_name(struct dl_scanner *scanner, const char *at, const uint16_t **quote,
                                     const struct dl_field_row *row, void *target)
 {
     struct dl_name *name = dl_field_at(row, target);
-    at = read_string(scanner, at, end, name);
+    at = read_string(scanner, at, quote, name);
     return at == NULL || name->bytes > DL_NAME_BYTES_MAX || (row->required && name->bytes == 0) ? NULL : at;
 }
 
-static inline const char *read_id(struct dl_scanner *scanner, const char *at, const char *end, struct dl_name *id)
+static inline const char *read_id(struct dl_scanner *scanner, const char *at, const uint16_t **quote, struct dl_name *id)
 {
-    at = read_string(scanner, at, end, id);
+    at = read_string(scanner, at, quote, id);
     if (at != NULL && scanner->message->on_id != NULL)
         scanner->message->on_id(scanner->message->context, *id);
     return at;
 }
 
-static inline const char *read_integer(const char *at, const struct dl_field_row *row, void *target)
+static inline const char *read_integer(const char *at, const uint16_t **quote, const struct dl_field_row *row, void *target)
 {
     int64_t value;
     at = dl_read_integer(at, &value);
     if (at == NULL || value < row->min || value > row->max)
         return NULL;
     dl_field_store(row, target, value);
+    *quote += QUOTES_OF_KEY;
     return at;
 }
 
-static inline const char *read_boolean(const char *at, const struct dl_field_row *row, void *target)
+static inline const char *read_boolean(const char *at, const uint16_t **quote, const struct dl_field_row *row, void *target)
 {
     if (*at != 't' && *at != 'f')
         return NULL;
     dl_field_store(row, target, *at == 't');
+    *quote += QUOTES_OF_KEY;
     return dl_skip_word(at);
 }
 
@@ -137,45 +156,50 @@ static inline const char *find_word(const struct dl_pattern *words, int count, c
     return NULL;
 }
 
-static inline const char *read_type(const struct dl_scanner *scanner, const char *at, struct dl_event *event)
+static inline const char *read_type(const struct dl_scanner *scanner, const char *at, const uint16_t **quote, struct dl_event *event)
 {
     int type;
     at = find_word(scanner->type_word, DL_EVENT_TYPES, at, &type);
     if (at != NULL)
         event->type = (enum dl_event_type)type;
+    *quote += QUOTES_OF_BOTH;
     return at;
 }
 
-static inline const char *read_word(const char *at, const struct dl_field_row *row, const struct dl_pattern *words, void *target)
+static inline const char *read_word(const char *at, const uint16_t **quote, const struct dl_field_row *row,
+                                    const struct dl_pattern *words, void *target)
 {
     int word;
     at = find_word(words, 2, at, &word);
     if (at != NULL)
         dl_field_store(row, target, row->word[word].value);
+    *quote += QUOTES_OF_BOTH;
     return at;
 }
 
-static inline const char *read_time(const struct dl_marked *marked, const char *at, int64_t *time_ms)
+static inline const char *read_time(const struct dl_marked *marked, const char *at, const uint16_t **quote, int64_t *time_ms)
 {
-    if (*at != '"')
+    if (*at != '"') {
+        *quote += QUOTES_OF_KEY;
         return dl_read_integer(at, time_ms);
-    const char *end = dl_find_quote(marked, at + 1); /* nothing special stands in a good time */
-    if (end == NULL || dl_time_parse(at + 1, (size_t)(end - at - 1), time_ms) != DL_OK)
-        return NULL;
-    return end + 1;
+    }
+    const char *end = marked->text + (*quote)[3]; /* nothing special stands in a good time */
+    *quote += QUOTES_OF_BOTH;
+    return dl_time_parse(at + 1, (size_t)(end - at - 1), time_ms) == DL_OK ? end + 1 : NULL;
 }
 
-static const char *read_object(struct dl_scanner *scanner, struct dl_keys *keys, const char *at, void *target,
-                               struct found *found);
+static const char *read_object(struct dl_scanner *scanner, struct dl_keys *keys, const char *at, const uint16_t **quote,
+                               void *target, struct found *found);
 
 /* From behind the opening brace. */
-static const char *read_kano_answer(struct dl_scanner *scanner, const char *at, struct dl_kano_answer *answer)
+static const char *read_kano_answer(struct dl_scanner *scanner, const char *at, const uint16_t **quote,
+                                    struct dl_kano_answer *answer)
 {
     enum { EVERY_ROW = 7 };
     struct dl_kano_fields said;
     struct found found;
     DL_ASSERT(dl_kano_schema.count == 3);
-    at = read_object(scanner, &scanner->kano_keys, at, &said, &found);
+    at = read_object(scanner, &scanner->kano_keys, at, quote, &said, &found);
     if (at == NULL || (found.seen & ~found.absent & EVERY_ROW) != EVERY_ROW)
         return NULL;
     answer->feature = said.feature;
@@ -183,13 +207,14 @@ static const char *read_kano_answer(struct dl_scanner *scanner, const char *at, 
     return at;
 }
 
-static const char *read_kano_answers(struct dl_scanner *scanner, const char *at, struct dl_event *event)
+static const char *read_kano_answers(struct dl_scanner *scanner, const char *at, const uint16_t **quote, struct dl_event *event)
 {
+    *quote += QUOTES_OF_KEY;
     bool many = *at == '[';
     if (many)
         at = dl_skip_space(at + 1);
     for (uint8_t count = 0; count < DL_KANO_ANSWERS_MAX && *at == '{';) {
-        at = read_kano_answer(scanner, at + 1, &event->kano[count++]);
+        at = read_kano_answer(scanner, at + 1, quote, &event->kano[count++]);
         if (at == NULL)
             return NULL;
         event->kano_count = count;
@@ -205,36 +230,43 @@ static const char *read_kano_answers(struct dl_scanner *scanner, const char *at,
     return NULL;
 }
 
-static __attribute__((noinline)) const char *read_kano(struct dl_scanner *scanner, const char *at, struct dl_event *event)
+static __attribute__((noinline)) const char *read_kano(struct dl_scanner *scanner, const char *at, const uint16_t **quote,
+                                                       struct dl_event *event)
 {
     int unknown_count = scanner->unknown.count;
-    at = read_kano_answers(scanner, at, event);
+    at = read_kano_answers(scanner, at, quote, event);
     scanner->unknown.count = unknown_count; /* as it was if they turn out to be none */
     return at;
 }
 
+/* *quote: the key's; behind a value that was read, the next one. */
 static inline const char *read_value(struct dl_scanner *scanner, const struct dl_key_row *row, const char *at,
-                                     const char *end, void *target)
+                                     const uint16_t **quote, void *target)
 {
+    struct dl_name unused;
+    const uint16_t *inner; /* so that *quote may be in a register */
     switch (row->kind) {
     case DL_AS_TYPE:
-        return read_type(scanner, at, target);
+        return read_type(scanner, at, quote, target);
     case DL_AS_ID:
-        return read_id(scanner, at, end, &((struct dl_event *)target)->id);
+        return read_id(scanner, at, quote, &((struct dl_event *)target)->id);
     case DL_AS_TIME:
-        return read_time(&scanner->marked, at, &((struct dl_event *)target)->time_ms);
+        return read_time(&scanner->marked, at, quote, &((struct dl_event *)target)->time_ms);
     case DL_AS_NAME:
-        return read_name(scanner, at, end, row->field, target);
+        return read_name(scanner, at, quote, row->field, target);
     case DL_AS_PERSON: /* and learned keys */
-        return read_string(scanner, at, end, &(struct dl_name){.data = NULL});
+        return read_string(scanner, at, quote, &unused);
     case DL_AS_WORD:
-        return read_word(at, row->field, scanner->word[__builtin_ctzll(row->bit)], target);
+        return read_word(at, quote, row->field, scanner->word[__builtin_ctzll(row->bit)], target);
     case DL_AS_INTEGER:
-        return read_integer(at, row->field, target);
+        return read_integer(at, quote, row->field, target);
     case DL_AS_BOOLEAN:
-        return read_boolean(at, row->field, target);
+        return read_boolean(at, quote, row->field, target);
     case DL_AS_KANO:
-        return read_kano(scanner, at, target);
+        inner = *quote;
+        at = read_kano(scanner, at, &inner, target);
+        *quote = inner;
+        return at;
     }
     __builtin_unreachable();
 }
@@ -247,59 +279,60 @@ struct object {
     struct found found;
 };
 
-/* From behind a key's opening quote to behind its value. */
-static inline const char *read_member(struct dl_scanner *scanner, struct object *object, const char *at)
+/* From a key's opening quote to behind its value. */
+static inline const char *read_member(struct dl_scanner *scanner, struct object *object, const uint16_t **quotes)
 {
+    const struct dl_marked *marked = &scanner->marked;
     const struct dl_keys *keys = object->keys;
-    uint64_t quotes = dl_bits_from(&scanner->marked, &scanner->marked.quotes, at);
-    size_t bytes = quotes != 0 ? (unsigned)__builtin_ctzll(quotes) : 0;
-    const struct dl_key_row *row = keys->slot[dl_key_slot(keys->factor, dl_load(at), bytes)];
-    const char *string_end = NULL;
+    const uint16_t *quote = *quotes;
+    const char *at = marked->text + quote[0] + 1;
+    const struct dl_key_row *row = keys->slot[dl_key_slot(keys->factor, dl_load(at), (uint32_t)quote[1] - quote[0])];
     if (__builtin_expect(dl_pattern_at(&row->pattern, at), 1)) {
-        quotes &= quotes - 1; /* the key's */
-        quotes &= quotes - 1; /* of a string, the opening one */
-        string_end = quotes != 0 ? at + __builtin_ctzll(quotes) : NULL;
-        at += bytes + 2;
+        at = marked->text + quote[1] + 2;
     } else {
         const struct dl_key_row *found;
-        at = dl_skip_key(&scanner->marked, &scanner->unknown, object->keys, at, object->base, &found);
+        at = dl_skip_key(marked, &scanner->unknown, object->keys, at, object->base, &found);
         if (at == NULL)
             return NULL;
-        if (found == NULL)
-            return dl_skip_value(&scanner->marked, &scanner->unknown, dl_skip_space(at), 1);
+        quote = quote_from(marked, quote, at) - QUOTES_OF_KEY;
         row = found;
     }
-    if (__builtin_expect((object->found.seen & row->bit) != 0, 0))
-        return NULL;
-    object->found.seen |= row->bit;
     at = dl_skip_space(at);
-    const char *end = read_value(scanner, row, at, string_end, object->target);
-    if (__builtin_expect(end != NULL, 1))
-        return end;
-    /* A value that is not as its row says is passed over like one that does not matter, and remembered: whether
-     * it does, the event's type tells, which may stand behind it. */
-    object->found.absent |= row->bit;
-    if (*at != 'n') /* null is absent */
-        object->found.odd |= row->bit;
-    return dl_skip_value(&scanner->marked, &scanner->unknown, at, 1);
+    if (__builtin_expect(row != NULL, 1)) {
+        if (__builtin_expect((object->found.seen & row->bit) != 0, 0))
+            return NULL;
+        object->found.seen |= row->bit;
+        *quotes = quote;
+        const char *end = read_value(scanner, row, at, quotes, object->target);
+        if (__builtin_expect(end != NULL, 1))
+            return end;
+        /* A value that is not as its row says is passed over like one that does not matter, and remembered: whether
+         * it does, the event's type tells, which may stand behind it. */
+        object->found.absent |= row->bit;
+        if (*at != 'n') /* null is absent */
+            object->found.odd |= row->bit;
+    }
+    at = dl_skip_value(marked, &scanner->unknown, at, 1);
+    if (at != NULL)
+        *quotes = quote_from(marked, quote, at);
+    return at;
 }
 
-/* From behind the opening brace to behind the closing one. */
-static const char *read_object(struct dl_scanner *scanner, struct dl_keys *keys, const char *at, void *target,
-                               struct found *found)
+/* From behind the opening brace to behind the closing one. *quote: the first one in the object; then the first one behind it. */
+static const char *read_object(struct dl_scanner *scanner, struct dl_keys *keys, const char *at, const uint16_t **quote,
+                               void *target, struct found *found)
 {
     struct object object = {.keys = keys, .target = target, .base = scanner->unknown.count};
+    const uint16_t *own = *quote;
     at = dl_skip_space(at);
     if (*at != '"')
         return NULL;
     for (;;) {
-        at = read_member(scanner, &object, at + 1);
+        at = read_member(scanner, &object, &own);
         if (at == NULL)
             return NULL;
-        if (__builtin_expect(memcmp(at, ",\"", 2) == 0, 1)) {
-            at++;
+        if (__builtin_expect(memcmp(at, ",\"", 2) == 0, 1))
             continue;
-        }
         at = dl_skip_space(at);
         if (*at != ',')
             break;
@@ -309,6 +342,7 @@ static const char *read_object(struct dl_scanner *scanner, struct dl_keys *keys,
     }
     scanner->unknown.count = object.base;
     *found = object.found;
+    *quote = own;
     return *at == '}' ? at + 1 : NULL;
 }
 
@@ -385,7 +419,8 @@ bool dl_scan(struct dl_scanner *scanner, const struct dl_message *message, int64
 
     struct found found;
     const char *at = dl_skip_space(scanner->marked.text);
-    if (*at != '{' || read_object(scanner, &scanner->keys, at + 1, event, &found) != scanner->marked.end)
+    const uint16_t *quote = scanner->marked.quote;
+    if (*at != '{' || read_object(scanner, &scanner->keys, at + 1, &quote, event, &found) != scanner->marked.end)
         return false;
     uint64_t present = found.seen & ~found.absent;
     if (!says_all(scanner, &found, present) && !fill_in(scanner, present, event))

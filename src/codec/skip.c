@@ -10,7 +10,7 @@ const char *dl_skip_special(const struct dl_marked *marked, const char *at, bool
     size_t count = (size_t)(marked->end - marked->text), offset = (size_t)(at - marked->text);
     for (;;) { /* from special to special */
         const char *from = marked->text + offset;
-        uint64_t marks = dl_bits_from(marked, &marked->quotes, from) | dl_bits_from(marked, &marked->specials, from);
+        uint64_t marks = dl_marks_from(marked, from);
         if (marks == 0) {
             offset += 57;
             if (offset >= count)
@@ -29,23 +29,6 @@ const char *dl_skip_special(const struct dl_marked *marked, const char *at, bool
             return NULL;
         offset += taken;
     }
-}
-
-const char *dl_find_far_quote(const struct dl_marked *marked, const char *at)
-{
-    enum { WORD = sizeof(uint64_t) };
-    const char *bits = (const char *)marked->quotes.bits, *last = bits + (marked->end - marked->text) / 8;
-    /* Three words at once, without a branch for each: how long a text is, nobody can guess. */
-    for (const char *word = bits + (at - marked->text) / 8; word <= last; word += 3 * WORD) {
-        uint64_t first = dl_load(word + WORD), second = dl_load(word + 2 * WORD), third = dl_load(word + 3 * WORD);
-        uint64_t quotes = second != 0 ? second : third;
-        const char *found = word + (second != 0 ? 2 * WORD : 3 * WORD);
-        quotes = first != 0 ? first : quotes;
-        found = first != 0 ? word + WORD : found;
-        if (quotes != 0)
-            return marked->text + (found - bits) * 8 + __builtin_ctzll(quotes);
-    }
-    return NULL;
 }
 
 static uint32_t read_hex(const char *digits)
@@ -95,9 +78,7 @@ char *dl_unescape(const char *at, const char *end, char *out)
 
 static const char *skip_string(const struct dl_marked *marked, const char *at)
 {
-    const char *end = dl_find_quote(marked, at);
-    if (end != NULL && !dl_is_plain(marked, at, end))
-        end = dl_skip_special(marked, at, true);
+    const char *end = dl_skip_characters(marked, at, true);
     return end != NULL ? end + 1 : NULL;
 }
 
@@ -180,7 +161,7 @@ static bool add_unknown(struct dl_unknown_keys *unknown, int base, const struct 
 const char *dl_skip_key(const struct dl_marked *marked, struct dl_unknown_keys *unknown, struct dl_keys *keys,
                         const char *at, int base, const struct dl_key_row **row)
 {
-    const char *end = dl_skip_characters(marked, at);
+    const char *end = dl_skip_characters(marked, at, false);
     if (end == NULL)
         return NULL;
     struct dl_key key = {.data = at, .bytes = (size_t)(end - at)};

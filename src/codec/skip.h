@@ -20,13 +20,13 @@ const char *dl_skip_special(const struct dl_marked *marked, const char *at, bool
  * up to its closing one; it never takes more bytes than stand there. Returns where it ends. */
 char *dl_unescape(const char *at, const char *end, char *out);
 
-/* The closing quote of a string without escapes. */
-static inline const char *dl_skip_characters(const struct dl_marked *marked, const char *at)
+/* The same, inline for the string that is short and plain. */
+static inline const char *dl_skip_characters(const struct dl_marked *marked, const char *at, bool escapes)
 {
-    const char *end = dl_find_quote(marked, at);
-    if (__builtin_expect(end != NULL && dl_is_plain(marked, at, end), 1))
-        return end;
-    return dl_skip_special(marked, at, false);
+    uint64_t marks = dl_marks_from(marked, at);
+    if (__builtin_expect(marks != 0 && at[__builtin_ctzll(marks)] == '"', 1))
+        return at + __builtin_ctzll(marks);
+    return dl_skip_special(marked, at, escapes);
 }
 
 /* From behind the key's opening quote to behind the colon. keys NULL: none has a row; base: where

@@ -487,13 +487,17 @@ START_TEST(test_marks)
             ck_assert_int_eq(memcmp(marked.text, text, bytes), 0);
             for (size_t at = 0; at < DL_MARKED_PADDING; at++)
                 ck_assert_int_eq(marked.end[at], 0);
-            for (size_t at = 0; at < bytes / 8 * 8 + 8 * 33; at++) {
+            const uint16_t *quote = marked.quote;
+            for (size_t at = 0; at < bytes / 8 * 8 + 64; at++) {
                 unsigned char byte = at < bytes ? (unsigned char)text[at] : ' ';
                 bool special = byte < 0x20 || byte >= 0x80 || byte == '\\';
-                ck_assert_int_eq(marked.quotes.bits[at / 8] >> at % 8 & 1, byte == '"');
-                ck_assert_int_eq(marked.specials.bits[at / 8] >> at % 8 & 1, special);
+                ck_assert_int_eq(marked.marks[at / 8] >> at % 8 & 1, byte == '"' || special);
                 specials |= special;
+                if (byte == '"')
+                    ck_assert_uint_eq(*quote++, at);
             }
+            for (int end = 0; end < 4; end++)
+                ck_assert_uint_eq(quote[end], bytes);
             ck_assert(marked.special == specials);
         }
     }
