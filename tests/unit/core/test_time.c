@@ -125,6 +125,43 @@ START_TEST(times)
 }
 END_TEST
 
+/* The usual form, read eight characters at once, is the same time, or none, as with one more digit, read one by one. */
+static void check_like_longer(const char *text)
+{
+    enum { BYTES = sizeof "2026-11-22T10:00:00.123Z" - 1 };
+    char longer[BYTES + 1];
+    int64_t time_ms = INVALID, same_ms = INVALID;
+    if (text[19] != '.' || strspn(text + 20, "0123456789") < 3)
+        return; /* one more digit would make another time of it */
+    memcpy(longer, text, BYTES - 1);
+    memcpy(longer + BYTES - 1, "0Z", 2);
+    enum dl_status status = dl_time_parse(text, BYTES, &time_ms);
+    if (status != dl_time_parse(longer, BYTES + 1, &same_ms) || time_ms != same_ms)
+        ck_abort_msg("%s reads %" PRId64 ", not %" PRId64, text, time_ms, same_ms);
+}
+
+START_TEST(usual_times_are_read_like_others)
+{
+    static const char usual[] = "2026-11-22T10:00:00.123Z", bytes[] = "0123456789-:.TtZ /\x01\x80\xb0\xff";
+    char text[sizeof usual];
+    for (size_t first = 0; first < sizeof usual - 2; first++) {
+        for (int byte = 1; byte < 256; byte++) {
+            memcpy(text, usual, sizeof usual);
+            text[first] = (char)byte;
+            check_like_longer(text);
+        }
+        for (size_t i = 0; i < sizeof bytes - 1; i++) {
+            for (size_t j = 0; j < first * (sizeof bytes - 1); j++) { /* and one before it */
+                memcpy(text, usual, sizeof usual);
+                text[first] = bytes[i];
+                text[j / (sizeof bytes - 1)] = bytes[j % (sizeof bytes - 1)];
+                check_like_longer(text);
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_text_with_nul_inside_is_no_time)
 {
     int64_t time_ms;
@@ -211,6 +248,8 @@ START_TEST(every_day_in_order)
                 dl_time_format(back, expected_ms);
                 if (time_ms != expected_ms || strncmp(back, text, strlen("2000-01-01T00:00:00")) != 0)
                     ck_abort_msg("%s reads %" PRId64 ", and %" PRId64 " ms is %s", text, time_ms, expected_ms, back);
+                if (dl_time_parse(back, strlen(back), &time_ms) != DL_OK || time_ms != expected_ms) /* the usual form */
+                    ck_abort_msg("%s reads %" PRId64 ", not %" PRId64, back, time_ms, expected_ms);
                 expected_ms += INT64_C(86400000);
             }
         }
@@ -334,6 +373,7 @@ int main(void)
     TCase *parsing = tcase_create("RFC 3339");
     tcase_set_timeout(parsing, 60);
     tcase_add_test(parsing, times);
+    tcase_add_test(parsing, usual_times_are_read_like_others);
     tcase_add_test(parsing, a_text_with_nul_inside_is_no_time);
     tcase_add_test(parsing, every_cut_text_is_refused);
     tcase_add_test(parsing, agrees_with_the_c_library);
