@@ -81,14 +81,15 @@ static inline uint32_t dl_join_digits(uint64_t digits, unsigned count)
 static inline const char *dl_read_digits(const char *at, int64_t *value)
 {
     static const int64_t power[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+    unsigned first = (unsigned char)at[0] - (unsigned)'0', second = (unsigned char)at[1] - (unsigned)'0';
+    if (second > 9) { /* most have one */
+        *value = first;
+        return first <= 9 ? at + 1 : NULL;
+    }
     uint64_t digits;
     unsigned count = dl_count_digits(dl_load(at), &digits);
-    if (count == 0 || (*at == '0' && count > 1))
+    if (count == 0 || first == 0)
         return NULL;
-    if (count == 1) {
-        *value = (int64_t)(digits & 15);
-        return at + 1;
-    }
     const char *start = at;
     *value = dl_join_digits(digits, count);
     for (at += count; count == 8; at += count) {

@@ -4,13 +4,15 @@ _Static_assert(DL_KEY_SLOTS == 1 << (64 - 56), "a slot for each value of the has
 
 void dl_pattern_init(struct dl_pattern *pattern, const char *text, size_t bytes, const char *end)
 {
-    *pattern = (struct dl_pattern){.bytes = bytes + strlen(end)};
-    DL_ASSERT(pattern->bytes <= DL_PATTERN_BYTES_MAX);
-    for (size_t i = 0; i < pattern->bytes; i++) {
-        unsigned char byte = (unsigned char)(i < bytes ? text[i] : end[i - bytes]);
-        pattern->text[i / 8] |= (uint64_t)byte << i % 8 * 8;
-        pattern->mask[i / 8] |= UINT64_C(0xFF) << i % 8 * 8;
-    }
+    char whole[DL_PATTERN_BYTES_MAX] = {0}, mask[DL_PATTERN_BYTES_MAX] = {0};
+    size_t end_bytes = strlen(end);
+    DL_ASSERT(bytes + end_bytes <= DL_PATTERN_BYTES_MAX);
+    memcpy(whole, text, bytes);
+    memcpy(whole + bytes, end, end_bytes);
+    memset(mask, 0xFF, bytes + end_bytes);
+    *pattern = (struct dl_pattern){.text = {dl_load(whole), dl_load(whole + 8)},
+                                   .mask = {dl_load(mask), dl_load(mask + 8)},
+                                   .bytes = bytes + end_bytes};
 }
 
 static void add_row(struct dl_keys *keys, const char *key, size_t bytes, const struct dl_field_row *field)
@@ -28,51 +30,58 @@ static bool has_slot(const struct dl_key_row *row)
     return row->pattern.bytes > 0;
 }
 
-/* Gives each row its slot, free ones the first row; returns how many found theirs taken. */
-static int fill_slots(struct dl_keys *keys, uint64_t factor)
+static size_t slot_of(const struct dl_key_row *row, uint64_t factor)
 {
-    int taken = 0;
-    keys->factor = factor;
-    for (size_t i = 0; i < DL_KEY_SLOTS; i++)
-        keys->slot[i] = keys->row;
-    for (size_t i = keys->count; i-- > 0;) { /* the first one last, so that it finds its own taken */
-        const struct dl_pattern *pattern = &keys->row[i].pattern;
-        if (!has_slot(&keys->row[i]))
-            continue;
-        const struct dl_key_row **slot = &keys->slot[dl_key_slot(factor, pattern->text[0], (uint32_t)pattern->bytes - 1)];
-        taken += *slot != keys->row;
-        *slot = &keys->row[i];
-    }
-    return taken;
+    return dl_key_slot(factor, row->pattern.text[0], (uint32_t)row->pattern.bytes - 1);
 }
 
-/* Keys that must share a slot after all are found by the search. */
-static void choose_slots(struct dl_keys *keys)
+/* How many rows would find their slot taken. */
+static int count_taken(const struct dl_keys *keys, uint64_t factor)
+{
+    bool taken[DL_KEY_SLOTS] = {false};
+    int count = 0;
+    for (size_t i = 0; i < keys->count; i++) {
+        if (!has_slot(&keys->row[i]))
+            continue;
+        count += taken[slot_of(&keys->row[i], factor)];
+        taken[slot_of(&keys->row[i], factor)] = true;
+    }
+    return count;
+}
+
+/* Gives each row a slot of its own, if it can be: a key that finds another in its slot is searched for. */
+static void fill_slots(struct dl_keys *keys)
 {
     enum { TRIES = 64 };
     const uint64_t golden = UINT64_C(0x9E3779B97F4A7C15); /* Fibonacci hashing */
-    uint64_t factor = golden, best = golden;
-    int fewest = fill_slots(keys, factor);
+    uint64_t factor = golden;
+    int fewest = count_taken(keys, golden);
+    keys->factor = golden;
     for (int i = 0; i < TRIES && fewest > 0; i++) {
-        factor += golden * 2;
-        int taken = fill_slots(keys, factor);
+        factor += 2 * golden;
+        int taken = count_taken(keys, factor);
         if (taken < fewest) {
             fewest = taken;
-            best = factor;
+            keys->factor = factor;
         }
     }
-    if (keys->factor != best)
-        fill_slots(keys, best);
+    for (size_t i = 0; i < DL_KEY_SLOTS; i++)
+        keys->slot[i] = keys->row[0]; /* a look at a free slot ends with a comparison like any other */
+    for (size_t i = keys->count; i-- > 0;) {
+        if (has_slot(&keys->row[i]))
+            keys->slot[slot_of(&keys->row[i], keys->factor)] = keys->row[i];
+    }
 }
 
 void dl_keys_init(struct dl_keys *keys, const struct dl_schema *schema)
 {
+    DL_ASSERT(schema->count + DL_KEYS_LEARNED_MAX <= DL_FIELDS_MAX);
     memset(keys, 0, sizeof *keys);
     keys->schema = schema;
     for (int i = 0; i < schema->count; i++)
         add_row(keys, schema->row[i].name, strlen(schema->row[i].name), &schema->row[i]);
-    DL_ASSERT(has_slot(&keys->row[0])); /* it is compared wherever a slot is free */
-    choose_slots(keys);
+    DL_ASSERT(has_slot(&keys->row[0]));
+    fill_slots(keys);
 }
 
 static const struct dl_key_row *find_long(const struct dl_keys *keys, const struct dl_key *key)
@@ -96,9 +105,9 @@ const struct dl_key_row *dl_keys_find(struct dl_keys *keys, const struct dl_key 
         if (pattern->text[0] == wanted.text[0] && pattern->text[1] == wanted.text[1])
             return &keys->row[i];
     }
-    if (keys->count == (size_t)keys->schema->count + DL_KEYS_LEARNED_MAX || keys->count == DL_FIELDS_MAX)
+    if (keys->count == (size_t)keys->schema->count + DL_KEYS_LEARNED_MAX)
         return NULL;
     add_row(keys, key->data, key->bytes, NULL);
-    choose_slots(keys);
+    fill_slots(keys);
     return &keys->row[keys->count - 1];
 }

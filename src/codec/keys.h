@@ -1,6 +1,6 @@
-/* The keys of one kind of JSON object: those of its schema, and the first few others that came, which are
- * learned so that they cost no more than those. A key is found by its first four bytes and its length, not guessed from what
- * came before it: producers leave fields out as they like, and a wrong guess costs more than the hash. */
+/* The keys of one kind of JSON object: those of its schema, and the first DL_KEYS_LEARNED_MAX others that came, which are
+ * learned so that they cost no more than the schema's. A key is found by its first four bytes and its length, not guessed
+ * from what came before it: producers leave fields out as they like, and a wrong guess costs more than the hash. */
 #pragma once
 
 #include "bytes.h"
@@ -30,10 +30,11 @@ struct dl_key_row {
 
 struct dl_keys {
     const struct dl_schema *schema;
-    size_t count;    /* the schema's rows, then the learned ones */
-    uint64_t factor; /* of the hash, chosen so that each row has a slot of its own, if there is one */
-    const struct dl_key_row *slot[DL_KEY_SLOTS]; /* the row that it can only be */
+    size_t count; /* the schema's rows, then the learned ones */
     struct dl_key_row row[DL_FIELDS_MAX];
+    uint64_t factor; /* of the hash, chosen so that each row has a slot of its own, if there is one */
+    /* The row that it can only be: a copy, so that there is nothing between the hash and what is done next. */
+    struct dl_key_row slot[DL_KEY_SLOTS];
 };
 
 void dl_pattern_init(struct dl_pattern *pattern, const char *text, size_t bytes, const char *end);

@@ -90,7 +90,7 @@ static uint64_t gather(uint64_t tops)
 
 static struct marks portable_block(char *to, const char *from)
 {
-    struct marks mask = {0, 0};
+    struct marks marks = {0, 0};
     for (int i = 0; i < BLOCK / 8; i++) {
         uint64_t bytes;
         memcpy(&bytes, from + i * 8, sizeof bytes);
@@ -101,10 +101,10 @@ static struct marks portable_block(char *to, const char *from)
         uint64_t quotes = zeros(bytes ^ EACH('"'));
         uint64_t controls = zeros(bytes & EACH(0xE0));
         uint64_t specials = controls | zeros(bytes ^ EACH('\\')) | (bytes & EACH(0x80));
-        mask.quotes |= gather(quotes) << (i * 8);
-        mask.specials |= gather(specials) << (i * 8);
+        marks.quotes |= gather(quotes) << (i * 8);
+        marks.specials |= gather(specials) << (i * 8);
     }
-    return mask;
+    return marks;
 }
 
 static void mark_portable(struct dl_marked *marked, const char *text, size_t bytes)
@@ -118,15 +118,15 @@ static void mark_portable(struct dl_marked *marked, const char *text, size_t byt
 static inline struct marks sse2_block(char *to, const char *from)
 {
     const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(' ');
-    struct marks mask = {0, 0};
+    struct marks marks = {0, 0};
     for (int i = 0; i < BLOCK / 16; i++) {
         __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(from + i * 16));
         _mm_storeu_si128((__m128i *)(void *)(to + i * 16), bytes);
         __m128i special = _mm_or_si128(_mm_cmplt_epi8(bytes, space), _mm_cmpeq_epi8(bytes, backslash));
-        mask.quotes |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, quote)) << (i * 16);
-        mask.specials |= (uint64_t)(uint32_t)_mm_movemask_epi8(special) << (i * 16);
+        marks.quotes |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, quote)) << (i * 16);
+        marks.specials |= (uint64_t)(uint32_t)_mm_movemask_epi8(special) << (i * 16);
     }
-    return mask;
+    return marks;
 }
 
 static void mark_sse2(struct dl_marked *marked, const char *text, size_t bytes)
@@ -134,7 +134,7 @@ static void mark_sse2(struct dl_marked *marked, const char *text, size_t bytes)
     mark(marked, text, bytes, sse2_block, put_each);
 }
 
-#define AVX2 __attribute__((target("avx2,bmi,popcnt"))) 
+#define AVX2 __attribute__((target("avx2,bmi,popcnt"))) /* no processor has AVX2 without popcnt */
 
 AVX2 static inline struct marks avx2_half(char *to, const char *from)
 {
@@ -198,14 +198,16 @@ AVX512 static inline struct marks avx512_block(char *to, const char *from)
 
 AVX512 static inline uint16_t *put_packed(uint16_t *to, size_t base, uint64_t quotes)
 {
-    static const char places[BLOCK] __attribute__((aligned(BLOCK))) = {
-        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
-        32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+    static const _Alignas(BLOCK) char places[BLOCK] = {
+        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
     __m512i packed = _mm512_maskz_compress_epi8(quotes, _mm512_load_si512(places)), first = _mm512_set1_epi16((short)base);
     unsigned count = (unsigned)__builtin_popcountll(quotes);
     _mm512_storeu_si512(to, _mm512_add_epi16(first, _mm512_cvtepu8_epi16(_mm512_castsi512_si256(packed))));
     if (__builtin_expect(count > BLOCK / 2, 0))
-        _mm512_storeu_si512(to + BLOCK / 2, _mm512_add_epi16(first, _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(packed, 1))));
+        _mm512_storeu_si512(to + BLOCK / 2,
+                            _mm512_add_epi16(first, _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(packed, 1))));
     return to + count;
 }
 
@@ -219,9 +221,9 @@ dl_mark *dl_mark_by(enum dl_instructions instructions)
 {
 #if defined(__x86_64__)
     if (instructions == DL_AVX512)
-        return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("popcnt") ? mark_avx512 : NULL;
+        return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi2") ? mark_avx512 : NULL;
     if (instructions == DL_AVX2)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt") ? mark_avx2 : NULL;
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") ? mark_avx2 : NULL;
     if (instructions == DL_SSE2)
         return mark_sse2; /* every x86-64 processor has it */
 #endif

@@ -1,11 +1,13 @@
 /* A function that reads something returns where it ends, or NULL: it is not as its row
  * says. Every quote, comma, bracket and colon is looked at here or in skip.c, so between
- * them there is only what one of these functions knows; in strings the masks say whether
+ * them there is only what one of these functions knows; in strings the marks say whether
  * anything needs a closer look.
  *
  *   {"type":"survey","touchpoint":"till","nps":9,"note":"…"}
- *     key   word      key          name  key  int  unknown key: skipped
- */
+ *     key   word      key          name  key  int  learned key: skipped
+ *
+ * Where a key or a string begins and ends is not found by going there, but taken from the list of quotes: the next field
+ * need not wait until the one before it has been read. */
 #include "scan.h"
 
 #include "cloudevent.h"
@@ -36,6 +38,8 @@ void dl_scanner_init(struct dl_scanner *scanner, const struct dl_schema *schema,
     memset(scanner->relevant, 0, sizeof scanner->relevant);
     memset(scanner->ignored, 0, sizeof scanner->ignored);
     memset(scanner->required, 0, sizeof scanner->required);
+    memset(scanner->one_of, 0xFF, sizeof scanner->one_of);
+    scanner->one_of[DL_FORM_SURVEY] = 0;
     for (int i = 0; i < schema->count; i++) {
         const struct dl_field_row *row = &schema->row[i];
         uint64_t bit = UINT64_C(1) << i;
@@ -48,6 +52,8 @@ void dl_scanner_init(struct dl_scanner *scanner, const struct dl_schema *schema,
             if (row->required && row->kind != DL_AS_TYPE) /* which a CloudEvent may give */
                 scanner->required[form] |= bit;
         }
+        if (row->forms == DL_FORM_SURVEY) /* an answer */
+            scanner->one_of[DL_FORM_SURVEY] |= bit;
         if (row->kind == DL_AS_TYPE)
             scanner->type_row = bit;
         if (row->kind == DL_AS_TIME)
@@ -67,13 +73,15 @@ void dl_scanner_init(struct dl_scanner *scanner, const struct dl_schema *schema,
 
 /* ---- Values of fields ----
  *
- * at: where the value stands; quote: the mark of the key's opening quote. So a string's own are quote[2] and quote[3], and those
- * of the next key quote[4] and quote[5], or quote[2] and quote[3] behind another value. */
-
-/* The value's type tells how many quotes are behind. */
+ * at: where the value stands. *quote: its key's opening quote in the list; whoever has read the value moves it on to the
+ * next one behind.
+ *
+ *   "stage":"pay",…      "nps":9,"…
+ *   0     1 2   3        0   1   2                                                     */
 enum { QUOTES_OF_KEY = 2, QUOTES_OF_BOTH = 4 };
 
-/* From behind the opening quote of a string that is not plain. The text is kept: a value that is none after all is passed over. */
+/* From behind the opening quote of a string that is not plain. The text is kept: a value that is none after all is
+ * passed over. */
 static __attribute__((noinline)) const char *read_special(struct dl_scanner *scanner, const char *at, struct dl_name *string)
 {
     const char *end = dl_skip_special(&scanner->marked, at, true);
@@ -85,7 +93,7 @@ static __attribute__((noinline)) const char *read_special(struct dl_scanner *sca
     return end + 1;
 }
 
-/* The first mark that is not before. */
+/* The first quote of the list that does not stand before. */
 static inline const uint16_t *quote_from(const struct dl_marked *marked, const uint16_t *quote, const char *at)
 {
     while (marked->text + *quote < at)
@@ -93,7 +101,8 @@ static inline const uint16_t *quote_from(const struct dl_marked *marked, const u
     return quote;
 }
 
-static inline const char *read_string(struct dl_scanner *scanner, const char *at, const uint16_t **quote, struct dl_name *string)
+static inline const char *read_string(struct dl_scanner *scanner, const char *at, const uint16_t **quote,
+                                      struct dl_name *string)
 {
     if (*at != '"')
         return NULL;
@@ -156,7 +165,8 @@ static inline const char *find_word(const struct dl_pattern *words, int count, c
     return NULL;
 }
 
-static inline const char *read_type(const struct dl_scanner *scanner, const char *at, const uint16_t **quote, struct dl_event *event)
+static inline const char *read_type(const struct dl_scanner *scanner, const char *at, const uint16_t **quote,
+                                    struct dl_event *event)
 {
     int type;
     at = find_word(scanner->type_word, DL_EVENT_TYPES, at, &type);
@@ -207,7 +217,7 @@ static const char *read_kano_answer(struct dl_scanner *scanner, const char *at, 
     return at;
 }
 
-static const char *read_kano_answers(struct dl_scanner *scanner, const char *at, const uint16_t **quote, struct dl_event *event)
+static const char *read_kano(struct dl_scanner *scanner, const char *at, const uint16_t **quote, struct dl_event *event)
 {
     *quote += QUOTES_OF_KEY;
     bool many = *at == '[';
@@ -230,21 +240,18 @@ static const char *read_kano_answers(struct dl_scanner *scanner, const char *at,
     return NULL;
 }
 
-static __attribute__((noinline)) const char *read_kano(struct dl_scanner *scanner, const char *at, const uint16_t **quote,
-                                                       struct dl_event *event)
-{
-    int unknown_count = scanner->unknown.count;
-    at = read_kano_answers(scanner, at, quote, event);
-    scanner->unknown.count = unknown_count; /* as it was if they turn out to be none */
-    return at;
-}
-
-/* *quote: the key's; behind a value that was read, the next one. */
 static inline const char *read_value(struct dl_scanner *scanner, const struct dl_key_row *row, const char *at,
                                      const uint16_t **quote, void *target)
 {
     struct dl_name unused;
-    const uint16_t *inner; /* so that *quote may be in a register */
+    const uint16_t *inner; /* and no one else's: *quote may stay in a register */
+    /* Most are of these three. Branches are guessed better, and sooner known to be wrong, than where a table leads. */
+    if (row->kind == DL_AS_NAME)
+        return read_name(scanner, at, quote, row->field, target);
+    if (row->kind == DL_AS_INTEGER)
+        return read_integer(at, quote, row->field, target);
+    if (row->kind == DL_AS_PERSON) /* and learned keys */
+        return read_string(scanner, at, quote, &unused);
     switch (row->kind) {
     case DL_AS_TYPE:
         return read_type(scanner, at, quote, target);
@@ -252,14 +259,8 @@ static inline const char *read_value(struct dl_scanner *scanner, const struct dl
         return read_id(scanner, at, quote, &((struct dl_event *)target)->id);
     case DL_AS_TIME:
         return read_time(&scanner->marked, at, quote, &((struct dl_event *)target)->time_ms);
-    case DL_AS_NAME:
-        return read_name(scanner, at, quote, row->field, target);
-    case DL_AS_PERSON: /* and learned keys */
-        return read_string(scanner, at, quote, &unused);
     case DL_AS_WORD:
         return read_word(at, quote, row->field, scanner->word[__builtin_ctzll(row->bit)], target);
-    case DL_AS_INTEGER:
-        return read_integer(at, quote, row->field, target);
     case DL_AS_BOOLEAN:
         return read_boolean(at, quote, row->field, target);
     case DL_AS_KANO:
@@ -267,6 +268,10 @@ static inline const char *read_value(struct dl_scanner *scanner, const struct dl
         at = read_kano(scanner, at, &inner, target);
         *quote = inner;
         return at;
+    case DL_AS_NAME:
+    case DL_AS_INTEGER:
+    case DL_AS_PERSON:
+        break;
     }
     __builtin_unreachable();
 }
@@ -279,22 +284,21 @@ struct object {
     struct found found;
 };
 
-/* From a key's opening quote to behind its value. */
+/* From *quotes, a key's opening one, to behind its value. */
 static inline const char *read_member(struct dl_scanner *scanner, struct object *object, const uint16_t **quotes)
 {
     const struct dl_marked *marked = &scanner->marked;
     const struct dl_keys *keys = object->keys;
     const uint16_t *quote = *quotes;
     const char *at = marked->text + quote[0] + 1;
-    const struct dl_key_row *row = keys->slot[dl_key_slot(keys->factor, dl_load(at), (uint32_t)quote[1] - quote[0])];
+    const struct dl_key_row *row = &keys->slot[dl_key_slot(keys->factor, dl_load(at), (uint32_t)quote[1] - quote[0])];
     if (__builtin_expect(dl_pattern_at(&row->pattern, at), 1)) {
-        at = marked->text + quote[1] + 2;
+        at = marked->text + quote[1] + 2; /* the colon is of the pattern */
     } else {
         const struct dl_key_row *found;
         at = dl_skip_key(marked, &scanner->unknown, object->keys, at, object->base, &found);
         if (at == NULL)
             return NULL;
-        quote = quote_from(marked, quote, at) - QUOTES_OF_KEY;
         row = found;
     }
     at = dl_skip_space(at);
@@ -318,7 +322,8 @@ static inline const char *read_member(struct dl_scanner *scanner, struct object 
     return at;
 }
 
-/* From behind the opening brace to behind the closing one. *quote: the first one in the object; then the first one behind it. */
+/* From behind the opening brace to behind the closing one. *quote: the first one in the object; then the first one
+ * behind it. */
 static const char *read_object(struct dl_scanner *scanner, struct dl_keys *keys, const char *at, const uint16_t **quote,
                                void *target, struct found *found)
 {
@@ -431,7 +436,7 @@ bool dl_scan(struct dl_scanner *scanner, const struct dl_message *message, int64
     forget(scanner->schema, found.seen & scanner->ignored[form], event);
     if (dl_event_time_check(event->time_ms, dl_event_time_bound(message->timestamp_ms, now_ms)) != DL_ACCEPTED)
         return false;
-    if ((event->type == DL_EVENT_SURVEY) & !dl_event_has_answer(event)) /* together: one of the two is anybody's guess */
+    if ((present & scanner->one_of[form]) == 0)
         return false;
     return dl_catalogue_apply(scanner->catalogue, event) == DL_ACCEPTED;
 }

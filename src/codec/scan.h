@@ -3,7 +3,7 @@
  * or says that the record is not for it; then the reference decides. Not for it is
  * every fault, and what is unusual: escapes in a key or a word, an
  * integer written like 90e-1, objects and arrays more than DL_SKIP_DEPTH_MAX deep, more than
- * DL_SKIP_KEYS_MAX keys without a row, numbers that may be beyond their type,
+ * DL_SKIP_KEYS_MAX keys that are neither the schema's nor learned, numbers that may be beyond their type,
  * more than DL_MARKED_BYTES_MAX bytes, structured CloudEvents. */
 #pragma once
 
@@ -16,7 +16,8 @@ struct dl_scanner {
     const struct dl_catalogue *catalogue;
     dl_mark *mark;
     int segments; /* of the event's, those that the schema has */
-    uint64_t relevant[DL_FORM_ANY + 1], ignored[DL_FORM_ANY + 1], required[DL_FORM_ANY + 1]; /* the schema's rows, by DL_FORM_ */
+    /* The schema's rows by DL_FORM_; one_of: of which one must be there. */
+    uint64_t relevant[DL_FORM_ANY + 1], ignored[DL_FORM_ANY + 1], required[DL_FORM_ANY + 1], one_of[DL_FORM_ANY + 1];
     uint64_t type_row, time_row, id_row;
     uint64_t around_row; /* of DL_CLOUDEVENT_MEMBER: a segment's, or a learned one */
     struct dl_pattern type_word[DL_EVENT_TYPES], word[DL_FIELDS_MAX][2];

@@ -6,7 +6,7 @@
 
 enum { DL_SKIP_DEPTH_MAX = 8, DL_SKIP_KEYS_MAX = 32 };
 
-/* Keys without a row, of the objects that are open: within an object none may stand twice. */
+/* Keys without a row (keys.h), of the objects that are open: within an object none may stand twice. */
 struct dl_unknown_keys {
     int count;
     struct dl_key key[DL_SKIP_KEYS_MAX];
@@ -40,7 +40,7 @@ const char *dl_skip_zero_decimals(const char *at);
 static inline const char *dl_read_integer(const char *at, int64_t *value)
 {
     const char *end = dl_read_digits(at, value);
-    if (end != NULL && __builtin_expect(*end == '.' || (*end | 0x20) == 'e', 0))
+    if (end != NULL && __builtin_expect(*end != ',', 0) && (*end == '.' || (*end | 0x20) == 'e'))
         return dl_skip_zero_decimals(end);
     return end;
 }

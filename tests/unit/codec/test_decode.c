@@ -321,6 +321,7 @@ START_TEST(test_headers_are_taken_when_they_matter)
         {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"id\":\"i\",\"nps\":9}", DL_ACCEPTED, 1},
         {"{\"touchpoint\":\"\\u0074\",\"nps\":9}", DL_ACCEPTED, 1}, /* by scanner and reference */
         {"{\"type\":\"survey\",\"touchpoint\":\"t\",\"id\":\"i\",\"time\":1,\"nps\":9}", DL_REJECT_BAD_TIME, 1},
+        {"{\"touchpoint\":\"t\",\"nps\":11}", DL_REJECT_OUT_OF_RANGE, 1}, /* by the scanner, which the reference knows */
         {"{\"touchpoint\":", DL_REJECT_NOT_JSON, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
