@@ -9,6 +9,8 @@ enum {
     NODES_MAX = 1 << 19,   /* before the steps have to go to the windows */
     KEEP_BYTES = 1 << 22,  /* scratch memory that is kept for the next batch */
     LISTS = 8,
+    FETCH_SUBJECT = 16,    /* so many steps ahead a subject is fetched, */
+    FETCH_VIEWS = 6,       /* and so many what its views point to */
     DIGIT_BITS = 8
 };
 #define NO_CELL UINT32_MAX
@@ -233,7 +235,7 @@ static enum dl_status chain_nodes(struct apply *apply)
         struct dl_fanout_cell cell = ((struct dl_fanout_cell *)fanout->cells.items)[steps[i - 1].cell];
         const uint32_t *subject = (uint32_t *)fanout->subjects.items + cell.first;
         for (uint32_t j = 0; j < cell.count; j++) {
-            uint32_t *first = &apply->windows->registry.subjects[subject[j]]->node;
+            uint32_t *first = &apply->windows->registry.marks[subject[j]].node;
             nodes[fanout->nodes.count] = (struct dl_fanout_node){.step = (uint32_t)(i - 1), .next = *first};
             *first = (uint32_t)fanout->nodes.count++;
         }
@@ -244,13 +246,13 @@ static enum dl_status chain_nodes(struct apply *apply)
 /* From subjects to windows */
 
 /* Lists a subject's steps, each with one tally, and ends its chain. */
-static enum dl_status list_parts(struct apply *apply, struct dl_subject *subject)
+static enum dl_status list_parts(struct apply *apply, struct dl_subject_mark *mark)
 {
     struct dl_fanout *fanout = apply->fanout;
     const struct dl_fanout_node *nodes = fanout->nodes.items;
     const struct dl_fanout_step *steps = fanout->steps.items;
     fanout->parts.count = 0;
-    for (uint32_t node = subject->node; node != DL_NO_NODE;) {
+    for (uint32_t node = mark->node; node != DL_NO_NODE;) {
         const struct dl_fanout_step *step = &steps[nodes[node].step];
         uint32_t place = step->tally;
         enum dl_status status = reserve(&fanout->parts, 1, sizeof(struct dl_fanout_part));
@@ -268,7 +270,7 @@ static enum dl_status list_parts(struct apply *apply, struct dl_subject *subject
             (struct dl_fanout_part){.start_s = step->step * fanout->plan.step_s, .tally = place};
         node = next;
     }
-    subject->node = DL_NO_NODE;
+    mark->node = DL_NO_NODE;
     return DL_OK;
 }
 
@@ -348,7 +350,7 @@ static enum dl_status add_to_windows(struct apply *apply, uint32_t subject)
     const struct dl_fanout_plan *plan = &fanout->plan;
     size_t packed = fanout->packed.count;
     fanout->all_merged = false;
-    enum dl_status status = list_parts(apply, apply->windows->registry.subjects[subject]);
+    enum dl_status status = list_parts(apply, &apply->windows->registry.marks[subject]);
     fanout->panes.count = 0;
     if (status == DL_OK)
         status = reserve(&fanout->panes, fanout->parts.count, sizeof(struct dl_fanout_part));
@@ -370,6 +372,27 @@ static enum dl_status add_to_windows(struct apply *apply, uint32_t subject)
     return status;
 }
 
+/* What is to be touched is not in the cache where subjects are many: it is fetched while others are counted, the
+ * subjects first and then what they point to. Those of all cells ("all" and the like) have had their turn by then. */
+DL_FETCHES fetch_subjects(const struct apply *apply, size_t at, bool whole)
+{
+    const struct dl_fanout *fanout = apply->fanout;
+    if (at >= fanout->steps.count)
+        return;
+    const struct dl_registry *registry = &apply->windows->registry;
+    struct dl_fanout_cell cell =
+        ((struct dl_fanout_cell *)fanout->cells.items)[((struct dl_fanout_step *)fanout->steps.items)[at].cell];
+    for (uint32_t i = 0; i < cell.count; i++) {
+        uint32_t subject = ((uint32_t *)fanout->subjects.items)[cell.first + i];
+        if (registry->marks[subject].node == DL_NO_NODE)
+            continue;
+        if (whole)
+            dl_windows_fetch(apply->windows, registry->subjects[subject], fanout->plan.mask);
+        else
+            dl_windows_fetch_subject(apply->windows, registry->subjects[subject]);
+    }
+}
+
 /* Adds all subjects of a step, each with all of its steps, unless an earlier one brought it. */
 static enum dl_status add_step(struct apply *apply, const struct dl_fanout_step *step)
 {
@@ -378,7 +401,7 @@ static enum dl_status add_step(struct apply *apply, const struct dl_fanout_step 
     enum dl_status status = DL_OK;
     for (uint32_t i = 0; i < cell.count && status == DL_OK; i++) {
         uint32_t subject = ((uint32_t *)fanout->subjects.items)[cell.first + i];
-        if (apply->windows->registry.subjects[subject]->node != DL_NO_NODE)
+        if (apply->windows->registry.marks[subject].node != DL_NO_NODE)
             status = add_to_windows(apply, subject);
     }
     return status;
@@ -402,8 +425,11 @@ static enum dl_status apply_some(struct apply *apply, size_t max)
             status = chain_nodes(apply);
         plan->chained = status == DL_OK;
     }
-    for (apply->done = 0; status == DL_OK && plan->next < fanout->steps.count && apply->done < max; plan->next++)
+    for (apply->done = 0; status == DL_OK && plan->next < fanout->steps.count && apply->done < max; plan->next++) {
+        fetch_subjects(apply, plan->next + FETCH_SUBJECT, false);
+        fetch_subjects(apply, plan->next + FETCH_VIEWS, true);
         status = add_step(apply, (struct dl_fanout_step *)fanout->steps.items + plan->next);
+    }
     if (status != DL_OK || plan->next < fanout->steps.count)
         return status;
     forget_gathered(fanout);

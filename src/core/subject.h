@@ -66,11 +66,15 @@ struct dl_subject {
     uint32_t waiting;   /* its views in queues, its gone panes that are to be taken */
     uint32_t published; /* views */
     uint32_t next_gone; /* in the list of those that look free */
-    uint32_t node;      /* while a batch is applied: its first one there */
     bool gone;
     uint16_t name_bytes, segment_at;
     char *name; /* behind the views, in the same block */
     struct dl_view views[];
+};
+
+/* What is looked at for each tally: beside the subjects, for the subjects themselves are too many for the cache. */
+struct dl_subject_mark {
+    uint32_t node; /* while a batch is applied: the subject's first one there */
 };
 
 struct dl_named {
@@ -94,6 +98,7 @@ struct dl_registry {
     int64_t names_live[DL_SPACES]; /* without __other__ */
 
     struct dl_subject **subjects; /* by id, NULL: free */
+    struct dl_subject_mark *marks;
     uint32_t *free_ids;
     uint32_t subject_count, subject_capacity, free_count;
     int64_t subjects_live;

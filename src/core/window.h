@@ -39,6 +39,10 @@ struct dl_window {
     int64_t day_count;
 };
 
+enum { DL_CACHE_LINE = 64 };
+/* gcc takes a function that only fetches for one without effect, and drops its calls, unless it has to inline it. */
+#define DL_FETCHES __attribute__((always_inline)) static inline void
+
 #define DL_NO_VIEW UINT32_MAX
 enum { DL_VIEW_COST = 16 }; /* what touching a view costs, in additions of tallies */
 
@@ -111,6 +115,27 @@ DL_MUST_USE enum dl_status dl_windows_add_pane(struct dl_windows *windows, uint3
  * unchanged. */
 DL_MUST_USE enum dl_status dl_windows_add_total(struct dl_windows *windows, uint32_t subject, int window,
                                                 const struct dl_tally *tally);
+
+/* Have the processor fetch a subject with its views; then, when they are there, what the views of the windows in the
+ * mask point to. Nothing changes. */
+DL_FETCHES dl_windows_fetch_subject(const struct dl_windows *windows, const struct dl_subject *subject)
+{
+    size_t bytes = sizeof *subject + (size_t)windows->count * sizeof subject->views[0];
+    for (size_t at = 0; at < bytes; at += DL_CACHE_LINE)
+        __builtin_prefetch((const char *)subject + at);
+}
+
+DL_FETCHES dl_windows_fetch(const struct dl_windows *windows, const struct dl_subject *subject, uint32_t mask)
+{
+    for (int w = 0; w < windows->count; w++) {
+        const struct dl_view *view = &subject->views[w];
+        if ((mask >> w & 1) == 0 || view->pane_count == 0)
+            continue;
+        __builtin_prefetch(view->total.data);
+        __builtin_prefetch(&view->panes[view->pane_count - 1]);
+        __builtin_prefetch(view->packed + view->packed_bytes - 1);
+    }
+}
 
 /* The place of the pane at index, -1: there is none. */
 int dl_windows_pane(const struct dl_windows *windows, const struct dl_subject *subject, int window, int64_t index);
