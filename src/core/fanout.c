@@ -8,12 +8,27 @@
 enum {
     NODES_MAX = 1 << 19,   /* before the steps have to go to the windows */
     KEEP_BYTES = 1 << 22,  /* scratch memory that is kept for the next batch */
-    LISTS = 8,
+    LISTS = 9,
     FETCH_SUBJECT = 16,    /* so many steps ahead a subject is fetched, */
     FETCH_VIEWS = 6,       /* and so many what its views point to */
+    LOOKUPS = 32,          /* that are under way: names are looked up while what is read for others is fetched */
+    FETCH_CELL = 8,        /* so many cells behind, */
+    FETCH_MARKS = 16,      /* and so many */
+    STEPS_TOGETHER = 64,   /* of a cell, until its subjects are looked up again, so that nodes are counted in time */
+    KEYS_BYTES_MAX = 1 << 16,
     DIGIT_BITS = 8
 };
 #define NO_CELL UINT32_MAX
+
+/* A cell whose names are being looked up. */
+struct lookup {
+    uint64_t hash;
+    size_t key; /* where its key lies */
+    uint16_t key_bytes;
+    uint32_t cell;
+    uint32_t steps;
+    int64_t tallies;
+};
 
 /* Taking tallies in, or putting them into the windows. */
 struct apply {
@@ -21,9 +36,9 @@ struct apply {
     struct dl_windows *windows;
     int64_t oldest_s;     /* first second that one of the windows still holds */
     uint32_t cell_number; /* of the last tally */
-    bool is_resolved;     /* these are its cell's subjects */
-    struct dl_resolved resolved;
-    uint32_t cell;        /* the same, noted for the steps; NO_CELL: not yet */
+    uint32_t cell;        /* its cell, noted for the steps; NO_CELL: not yet */
+    struct lookup lookup[LOOKUPS]; /* by number; the last one begun is of this cell */
+    size_t begun, ended;
     bool is_open;         /* the sum is of this step of the cell */
     int64_t step;
     size_t done;          /* nodes, and views at their price */
@@ -43,6 +58,7 @@ static size_t lists_of(struct dl_fanout *fanout, struct dl_fanout_list *lists[LI
     LIST(sorted, sizeof(struct dl_fanout_step));
     LIST(cells, sizeof(struct dl_fanout_cell));
     LIST(subjects, sizeof(uint32_t));
+    LIST(keys, 1);
     LIST(nodes, sizeof(struct dl_fanout_node));
     LIST(parts, sizeof(struct dl_fanout_part));
     LIST(panes, sizeof(struct dl_fanout_part));
@@ -150,22 +166,97 @@ static void choose_windows(struct dl_fanout_plan *plan, const struct dl_windows 
 
 /* From tallies to steps */
 
-/* Notes the cell's subjects for its steps. */
-static enum dl_status note_cell(struct apply *apply)
+static void count_over(struct dl_fanout *fanout, const struct dl_resolved *resolved, int64_t tallies)
 {
-    struct dl_fanout *fanout = apply->fanout;
-    const struct dl_resolved *resolved = &apply->resolved;
+    for (int kind = 0; kind < DL_KINDS; kind++)
+        fanout->over_cap[kind] += resolved->over_cap[kind] * tallies;
+    fanout->over_segment_values += resolved->over_segment_values * tallies;
+    fanout->over_subjects += resolved->over_subjects * tallies;
+}
+
+/* The cell's subjects, for its steps. */
+static enum dl_status note_subjects(struct dl_fanout *fanout, const struct lookup *lookup, const uint32_t *subject, size_t subjects)
+{
     uint32_t first = (uint32_t)fanout->subjects.count;
-    enum dl_status status = reserve(&fanout->cells, 1, sizeof(struct dl_fanout_cell));
-    if (status == DL_OK)
-        status = reserve(&fanout->subjects, resolved->subjects, sizeof resolved->subject[0]);
+    enum dl_status status = reserve(&fanout->subjects, subjects, sizeof subject[0]);
     if (status != DL_OK)
         return status;
-    memcpy((uint32_t *)fanout->subjects.items + first, resolved->subject, resolved->subjects * sizeof resolved->subject[0]);
-    fanout->subjects.count += resolved->subjects;
+    memcpy((uint32_t *)fanout->subjects.items + first, subject, subjects * sizeof subject[0]);
+    fanout->subjects.count += subjects;
+    ((struct dl_fanout_cell *)fanout->cells.items)[lookup->cell] =
+        (struct dl_fanout_cell){.first = first, .count = (uint32_t)subjects};
+    fanout->plan.nodes += subjects * lookup->steps;
+    return DL_OK;
+}
+
+static bool over_any(const struct dl_resolved *resolved)
+{
+    bool over = resolved->over_segment_values + resolved->over_subjects > 0;
+    for (int kind = 0; kind < DL_KINDS; kind++)
+        over = over || resolved->over_cap[kind];
+    return over;
+}
+
+static enum dl_status end_lookup(struct apply *apply)
+{
+    struct dl_registry *registry = &apply->windows->registry;
+    const struct lookup *lookup = &apply->lookup[apply->ended++ % LOOKUPS];
+    const unsigned char *key = (unsigned char *)apply->fanout->keys.items + lookup->key;
+    const struct dl_known_cell *known = dl_known_find(registry, lookup->hash, key, lookup->key_bytes);
+    if (known != NULL)
+        return note_subjects(apply->fanout, lookup, known->subject, known->subjects);
+    struct dl_cell cell;
+    struct dl_resolved resolved;
+    dl_cell_of_key(registry, key, &cell);
+    enum dl_status status = dl_resolve(registry, &cell, &resolved);
+    if (status != DL_OK)
+        return status;
+    count_over(apply->fanout, &resolved, lookup->tallies);
+    if (!over_any(&resolved)) /* else room may come */
+        dl_known_keep(registry, lookup->hash, key, lookup->key_bytes, resolved.subject, resolved.subjects);
+    return note_subjects(apply->fanout, lookup, resolved.subject, resolved.subjects);
+}
+
+static enum dl_status end_lookups(struct apply *apply)
+{
+    enum dl_status status = DL_OK;
+    while (status == DL_OK && apply->ended < apply->begun)
+        status = end_lookup(apply);
+    apply->fanout->keys.count = 0;
+    apply->cell = NO_CELL;
+    return status;
+}
+
+/* The cell of the next steps. Its subjects are there when the lookup has ended: some cells later. */
+static enum dl_status begin_lookup(struct apply *apply, const struct dl_cell *cell)
+{
+    struct dl_fanout *fanout = apply->fanout;
+    const struct dl_registry *registry = &apply->windows->registry;
+    enum dl_status status = DL_OK;
+    if (fanout->keys.count > KEYS_BYTES_MAX)
+        status = end_lookups(apply);
+    else if (apply->begun - apply->ended == LOOKUPS)
+        status = end_lookup(apply);
+    if (status == DL_OK)
+        status = reserve(&fanout->keys, DL_CELL_KEY_MAX, 1);
+    if (status == DL_OK)
+        status = reserve(&fanout->cells, 1, sizeof(struct dl_fanout_cell));
+    if (status != DL_OK)
+        return status;
     apply->cell = (uint32_t)fanout->cells.count++;
-    ((struct dl_fanout_cell *)fanout->cells.items)[apply->cell] =
-        (struct dl_fanout_cell){.first = first, .count = (uint32_t)resolved->subjects};
+    ((struct dl_fanout_cell *)fanout->cells.items)[apply->cell] = (struct dl_fanout_cell){.count = 0};
+    unsigned char *key = (unsigned char *)fanout->keys.items + fanout->keys.count;
+    size_t bytes = dl_cell_key(registry, cell, key);
+    struct lookup *lookup = &apply->lookup[apply->begun % LOOKUPS];
+    *lookup = (struct lookup){.hash = dl_cell_hash(registry, key, bytes), .key = fanout->keys.count,
+                              .key_bytes = (uint16_t)bytes, .cell = apply->cell};
+    fanout->keys.count += bytes;
+    dl_known_fetch(registry, lookup->hash);
+    if (apply->begun - apply->ended >= FETCH_CELL)
+        dl_known_fetch_cell(registry, apply->lookup[(apply->begun - FETCH_CELL) % LOOKUPS].hash);
+    if (apply->begun - apply->ended >= FETCH_MARKS)
+        dl_known_fetch_marks(registry, apply->lookup[(apply->begun - FETCH_MARKS) % LOOKUPS].hash);
+    apply->begun++;
     return DL_OK;
 }
 
@@ -175,9 +266,7 @@ static enum dl_status close_step(struct apply *apply)
     if (!apply->is_open)
         return DL_OK;
     apply->is_open = false;
-    enum dl_status status = apply->cell == NO_CELL ? note_cell(apply) : DL_OK;
-    if (status == DL_OK)
-        status = reserve(&fanout->steps, 1, sizeof(struct dl_fanout_step));
+    enum dl_status status = reserve(&fanout->steps, 1, sizeof(struct dl_fanout_step));
     uint32_t place;
     if (status == DL_OK)
         status = pack_sum(fanout, &place);
@@ -185,7 +274,8 @@ static enum dl_status close_step(struct apply *apply)
         return status;
     ((struct dl_fanout_step *)fanout->steps.items)[fanout->steps.count++] =
         (struct dl_fanout_step){.step = apply->step, .tally = place, .cell = apply->cell};
-    fanout->plan.nodes += apply->resolved.subjects;
+    if (++apply->lookup[(apply->begun - 1) % LOOKUPS].steps == STEPS_TOGETHER)
+        apply->cell = NO_CELL;
     return DL_OK;
 }
 
@@ -439,9 +529,10 @@ static enum dl_status apply_some(struct apply *apply, size_t max)
 /* What is gathered goes into the windows, and what comes is gathered for the same ones. */
 static enum dl_status make_way(struct apply *apply, uint32_t mask)
 {
-    enum dl_status status = apply_some(apply, SIZE_MAX);
+    enum dl_status status = end_lookups(apply);
+    if (status == DL_OK)
+        status = apply_some(apply, SIZE_MAX);
     choose_windows(&apply->fanout->plan, apply->windows, mask);
-    apply->cell = NO_CELL;
     return status == DL_EMPTY ? DL_OK : status;
 }
 
@@ -454,15 +545,7 @@ enum dl_status dl_fanout_apply(struct dl_fanout *fanout, struct dl_windows *wind
     return status;
 }
 
-static void count_over(struct dl_fanout *fanout, const struct dl_resolved *resolved)
-{
-    for (int kind = 0; kind < DL_KINDS; kind++)
-        fanout->over_cap[kind] += resolved->over_cap[kind];
-    fanout->over_segment_values += resolved->over_segment_values;
-    fanout->over_subjects += resolved->over_subjects;
-}
-
-/* The cell of what comes next: its subjects, and the sum of its step. */
+/* The cell of what comes next, and the sum of its step. */
 static enum dl_status enter_step(struct apply *apply, const struct dl_cell *cell, int64_t step)
 {
     if (apply->is_open && apply->step == step)
@@ -470,9 +553,9 @@ static enum dl_status enter_step(struct apply *apply, const struct dl_cell *cell
     enum dl_status status = close_step(apply);
     if (status == DL_OK && apply->fanout->plan.nodes >= NODES_MAX)
         status = make_way(apply, apply->fanout->plan.mask);
-    if (status == DL_OK && !apply->is_resolved)
-        status = dl_resolve(&apply->windows->registry, cell, &apply->resolved);
-    apply->is_resolved = apply->is_open = status == DL_OK;
+    if (status == DL_OK && apply->cell == NO_CELL)
+        status = begin_lookup(apply, cell);
+    apply->is_open = status == DL_OK;
     apply->step = step;
     return status;
 }
@@ -482,11 +565,10 @@ static enum dl_status on_tally(void *context, const struct dl_batch_tally *tally
     struct apply *apply = context;
     struct dl_fanout *fanout = apply->fanout;
     /* A number that comes again later is another cell: this has to see every tally. */
-    if (apply->is_resolved && tally->cell_number != apply->cell_number) {
+    if (tally->cell_number != apply->cell_number) {
         enum dl_status status = close_step(apply);
         if (status != DL_OK)
             return status;
-        apply->is_resolved = false;
         apply->cell = NO_CELL;
     }
     apply->cell_number = tally->cell_number;
@@ -504,7 +586,7 @@ static enum dl_status on_tally(void *context, const struct dl_batch_tally *tally
     enum dl_status status = enter_step(apply, tally->cell, dl_floor_div(tally->second, fanout->plan.step_s));
     if (status != DL_OK)
         return status;
-    count_over(fanout, &apply->resolved);
+    apply->lookup[(apply->begun - 1) % LOOKUPS].tallies++;
     if (tally->second < fanout->oldest_s)
         fanout->oldest_s = tally->second;
     for (size_t i = 0; i < tally->count; i++)
@@ -522,7 +604,10 @@ enum dl_status dl_fanout_gather(struct dl_fanout *fanout, struct dl_windows *win
         status = make_way(&apply, mask);
     if (status == DL_OK && plan->window_count > 0)
         status = each(tallies, on_tally, &apply);
-    return status == DL_OK ? close_step(&apply) : status;
+    if (status == DL_OK)
+        status = close_step(&apply);
+    enum dl_status ended = end_lookups(&apply);
+    return status == DL_OK ? ended : status;
 }
 
 size_t dl_fanout_waiting(const struct dl_fanout *fanout)

@@ -23,7 +23,7 @@ struct dl_fanout_step {
     uint32_t cell;
 };
 
-/* A cell's subjects: so many, from `first`. */
+/* A cell's subjects: so many, from `first`; none yet while its names are looked up. */
 struct dl_fanout_cell {
     uint32_t first, count;
 };
@@ -60,6 +60,7 @@ struct dl_fanout {
     struct dl_fanout_list steps, sorted; /* dl_fanout_step */
     struct dl_fanout_list cells;         /* dl_fanout_cell */
     struct dl_fanout_list subjects;      /* uint32_t, of the cells */
+    struct dl_fanout_list keys;          /* bytes: of the cells whose names are looked up */
     struct dl_fanout_list nodes;         /* dl_fanout_node */
     struct dl_fanout_list parts, panes;  /* dl_fanout_part: of every step; of every pane of a window */
     struct dl_fanout_list packed;        /* bytes: (uint16_t length)(tally) … */

@@ -2,9 +2,7 @@
  * engine. */
 #pragma once
 
-#include "subject.h"
-
-enum { DL_CELL_SUBJECTS_MAX = 5 * (1 + DL_SEGMENTS_MAX) };
+#include "known.h"
 
 /* What the names of one cell have come to. */
 struct dl_resolved {

@@ -1,6 +1,7 @@
 #include "subject.h"
 
 #include "hash.h"
+#include "known.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -214,6 +215,7 @@ static enum dl_status reserve_id(struct dl_registry *registry)
     if (marks == NULL)
         return DL_MEMORY;
     registry->marks = marks;
+    memset(marks + before, 0, (larger - before) * sizeof *marks);
     /* Freeing a subject must not fail: its id has a place in the list from the start. */
     uint32_t *free_ids = realloc(registry->free_ids, larger * sizeof *free_ids);
     if (free_ids == NULL)
@@ -282,6 +284,7 @@ static void free_subject(struct dl_registry *registry, uint32_t id)
     registry->bytes -= dl_block_bytes(subject_bytes(registry, subject->name_bytes));
     free(subject);
     registry->subjects[id] = NULL;
+    registry->marks[id].life++;
     registry->free_ids[registry->free_count++] = id;
     registry->subjects_live--;
 }
@@ -418,6 +421,7 @@ void dl_registry_deinit(struct dl_registry *registry)
     free(registry->names);
     for (int i = 0; i < registry->segments; i++)
         free((char *)registry->segment[i].data);
+    dl_known_deinit(&registry->known);
     dl_table_deinit(&registry->name_table);
     dl_table_deinit(&registry->key_table);
     dl_table_deinit(&registry->full_name_table);

@@ -19,6 +19,10 @@ enum {
 
 /* More ids than this do not fit the references to views. */
 enum { DL_SUBJECT_IDS_MAX = 1 << 27 };
+enum { DL_CACHE_LINE = 64 };
+/* gcc takes a function that only fetches for one without effect, and drops its calls, unless it has to inline it. */
+#define DL_FETCHES __attribute__((always_inline)) static inline void
+
 #define DL_NO_NAME UINT32_MAX
 #define DL_NO_SUBJECT UINT32_MAX
 #define DL_NO_NODE UINT32_MAX
@@ -75,6 +79,7 @@ struct dl_subject {
 /* What is looked at for each tally: beside the subjects, for the subjects themselves are too many for the cache. */
 struct dl_subject_mark {
     uint32_t node; /* while a batch is applied: the subject's first one there */
+    uint32_t life; /* so many subjects had the id before */
 };
 
 struct dl_named {
@@ -83,6 +88,14 @@ struct dl_named {
     uint32_t subjects; /* that have it; also the next free id */
     uint8_t space;
     bool used;
+};
+
+/* What cells came to before (known.h). */
+enum { DL_KNOWN_STEP = 4 }; /* bytes; what places are counted in */
+struct dl_known_cells {
+    struct dl_table table;
+    unsigned char *cells; /* dl_known_cell, one behind the other */
+    size_t bytes, capacity;
 };
 
 struct dl_registry {
@@ -104,6 +117,7 @@ struct dl_registry {
     int64_t subjects_live;
     struct dl_table key_table, full_name_table;
     uint32_t gone_first;
+    struct dl_known_cells known;
 
     uint64_t seed;
     int64_t bytes; /* everything that the engine holds is added here */

@@ -39,10 +39,6 @@ struct dl_window {
     int64_t day_count;
 };
 
-enum { DL_CACHE_LINE = 64 };
-/* gcc takes a function that only fetches for one without effect, and drops its calls, unless it has to inline it. */
-#define DL_FETCHES __attribute__((always_inline)) static inline void
-
 #define DL_NO_VIEW UINT32_MAX
 enum { DL_VIEW_COST = 16 }; /* what touching a view costs, in additions of tallies */
 
