@@ -423,7 +423,7 @@ static enum dl_status add_to_window(struct apply *apply, uint32_t subject, int w
             total_first = total_end = count;
             continue;
         }
-        if (index <= window->newest)
+        if (index < window->newest)
             total_end = count;
         const struct dl_tally tally = packed_at(fanout, place);
         status = dl_windows_add_pane(apply->windows, subject, w, index, &tally);

@@ -42,9 +42,9 @@ enum dl_queue { DL_QUEUE_DIRTY, DL_QUEUE_CHANGED, DL_QUEUES };
 
 /* A subject in a window. */
 struct dl_view {
-    struct dl_tally total;     /* sum of the panes up to `newest` */
+    struct dl_tally total;     /* sum of the panes before `newest`: what is counted now changes a pane only */
     struct dl_tally published;
-    struct dl_pane *panes;     /* ascending; those ahead of T are not in the total yet */
+    struct dl_pane *panes;     /* ascending */
     unsigned char *packed;     /* their tallies, one behind the other */
     uint32_t packed_bytes, packed_capacity;
     uint16_t pane_count, pane_capacity;
