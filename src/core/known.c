@@ -9,6 +9,7 @@ enum {
     CELLS_BYTES_MAX = 16 << 20 /* of the entries: then all are forgotten, those that are still needed come again */
 };
 static_assert(DL_NAME_BYTES_MAX <= UINT8_MAX, "a name's length fits the byte before it");
+static_assert(DL_CELL_SUBJECTS_MAX <= UINT8_MAX, "their number fits");
 static_assert(DL_CELL_KEY_MAX <= UINT16_MAX, "a key's length fits");
 static_assert(sizeof(struct dl_known_cell) % DL_KNOWN_STEP == 0, "entries are aligned");
 
@@ -67,7 +68,7 @@ static struct dl_known_cell *find(const struct dl_registry *registry, uint64_t h
     struct dl_table_cursor cursor = dl_table_look(&registry->known.table, hash);
     for (uint32_t place; (place = dl_table_next(&registry->known.table, &cursor)) != DL_TABLE_NONE;) {
         struct dl_known_cell *cell = at_place(registry, place);
-        if (cell->key_bytes == key_bytes && memcmp(&cell->subject[cell->subjects], key, key_bytes) == 0)
+        if (cell->key_bytes == key_bytes && memcmp(&cell->subject[cell->shared + cell->own], key, key_bytes) == 0)
             return cell;
     }
     return NULL;
@@ -77,7 +78,7 @@ const struct dl_known_cell *dl_known_find(const struct dl_registry *registry, ui
                                           size_t key_bytes)
 {
     const struct dl_known_cell *cell = find(registry, hash, key, key_bytes);
-    return cell != NULL && cell->lives == lives_of(registry, cell->subject, cell->subjects) ? cell : NULL;
+    return cell != NULL && cell->lives == lives_of(registry, cell->subject, (size_t)cell->shared + cell->own) ? cell : NULL;
 }
 
 /* DL_FULL: they take what they may. */
@@ -102,8 +103,9 @@ static enum dl_status reserve(struct dl_registry *registry, size_t bytes)
 }
 
 void dl_known_keep(struct dl_registry *registry, uint64_t hash, const unsigned char *key, size_t key_bytes,
-                   const uint32_t *subject, size_t subjects)
+                   const uint32_t *subject, size_t shared, size_t own)
 {
+    size_t subjects = shared + own;
     struct dl_known_cells *known = &registry->known;
     struct dl_known_cell *cell = find(registry, hash, key, key_bytes);
     if (cell == NULL) {
@@ -121,11 +123,12 @@ void dl_known_keep(struct dl_registry *registry, uint64_t hash, const unsigned c
         known->bytes += bytes;
         dl_table_put(&known->table, hash, place);
         cell = at_place(registry, place);
-        cell->subjects = (uint16_t)subjects;
+        cell->shared = (uint8_t)shared;
+        cell->own = (uint8_t)own;
         cell->key_bytes = (uint16_t)key_bytes;
         memcpy(&cell->subject[subjects], key, key_bytes);
     }
-    DL_ASSERT(cell->subjects == subjects); /* the names say how many */
+    DL_ASSERT(cell->shared == shared && cell->own == own); /* the names say how many */
     memcpy(cell->subject, subject, subjects * sizeof subject[0]);
     cell->lives = lives_of(registry, subject, subjects);
 }

@@ -18,8 +18,9 @@ enum {
 
 struct dl_known_cell {
     uint32_t lives; /* sum of what its subjects' marks say; they only grow */
-    uint16_t subjects, key_bytes;
-    uint32_t subject[]; /* the key is behind them */
+    uint16_t key_bytes;
+    uint8_t shared, own; /* subjects, as of dl_resolve */
+    uint32_t subject[];  /* the key is behind them */
 };
 
 /* Writes the key of a cell, DL_CELL_KEY_MAX bytes at most; returns how many there are. */
@@ -36,7 +37,7 @@ const struct dl_known_cell *dl_known_find(const struct dl_registry *registry, ui
                                           size_t key_bytes);
 /* Remembers what a cell has come to, where there is room. */
 void dl_known_keep(struct dl_registry *registry, uint64_t hash, const unsigned char *key, size_t key_bytes,
-                   const uint32_t *subject, size_t subjects);
+                   const uint32_t *subject, size_t shared, size_t own);
 void dl_known_deinit(struct dl_known_cells *known);
 
 /* Have the processor fetch what dl_known_find reads: the first of a hash, the second when that is there, the third when
@@ -66,6 +67,6 @@ DL_FETCHES dl_known_fetch_cell(const struct dl_registry *registry, uint64_t hash
 DL_FETCHES dl_known_fetch_marks(const struct dl_registry *registry, uint64_t hash)
 {
     const struct dl_known_cell *cell = dl_known_first(registry, hash);
-    for (uint16_t i = 0; cell != NULL && i < cell->subjects; i++)
+    for (int i = 0; cell != NULL && i < cell->shared + cell->own; i++)
         __builtin_prefetch(&registry->marks[cell->subject[i]]);
 }
