@@ -1,9 +1,10 @@
-/* micro-engine FILE [BATCH_EVENTS [WINDOWS [PUBLISH_EVENTS [SEGMENTS [ROUNDS]]]]]
+/* micro-engine FILE [BATCH_EVENTS [WINDOWS [PUBLISH_EVENTS [SEGMENTS [ROUNDS [TOGETHER]]]]]]
  *
  * The way of an event behind the decoder, without Kafka and Redis, in one thread: batch add, slide, gather, apply, and
  * what publishing computes (both scores, comparison, text of what changed). Processor time per event of each. FILE is
  * delight-load's (--output). Defaults: 20000 events a batch, windows 5m,1h, published every 250000 events (0: only at
- * the end, as a re-read does), one round; of several, each with an engine of its own, the fastest of each step counts. */
+ * the end, as a re-read does), one round; of several, each with an engine of its own, the fastest of each step counts; each batch is applied by
+ * itself (TOGETHER: so many are gathered first). */
 #include "micro_events.h"
 
 #include <delight/engine.h>
@@ -24,6 +25,7 @@ struct run {
     struct dl_engine *engine;
     int64_t window_ms[DL_WINDOWS_MAX];
     double ns[PHASES];
+    size_t together;
     size_t tallies, batches, views, fields, bytes;
     int64_t newest_ms;
     size_t counted;
@@ -80,6 +82,12 @@ static enum dl_status each_of_batch(const void *tallies, dl_batch_on_tally *on_t
     return dl_batch_each(tallies, on_tally, context);
 }
 
+static void apply(struct run *run)
+{
+    enum dl_status status = dl_engine_apply_some(run->engine, SIZE_MAX);
+    must(status == DL_EMPTY ? DL_OK : status);
+}
+
 /* Counts up to `wanted` events in a batch, and the batch in the engine; returns how many there were. */
 static size_t one_batch(struct run *run, size_t from, size_t wanted)
 {
@@ -107,8 +115,8 @@ static size_t one_batch(struct run *run, size_t from, size_t wanted)
     charge(run, SLIDE, &mark);
     must(dl_engine_gather(run->engine, each_of_batch, batch, DL_ALL_WINDOWS));
     charge(run, GATHER, &mark);
-    enum dl_status applied = dl_engine_apply_some(run->engine, SIZE_MAX);
-    must(applied == DL_EMPTY ? DL_OK : applied);
+    if (run->batches % run->together == 0)
+        apply(run);
     charge(run, APPLY, &mark);
     dl_batch_destroy(batch);
     charge(run, FREE, &mark);
@@ -163,6 +171,8 @@ static void forget_measured(struct run *run)
 static void publish_measured(struct run *run)
 {
     double mark = micro_processor_ns();
+    apply(run);
+    charge(run, APPLY, &mark);
     publish(run);
     charge(run, PUBLISH, &mark);
 }
@@ -192,10 +202,10 @@ static void one_round(struct run *run, size_t batch_events, size_t publish_event
 int main(int count, char **arguments)
 {
     if (count < 2) {
-        fprintf(stderr, "usage: micro-engine FILE [BATCH_EVENTS [WINDOWS [PUBLISH_EVENTS [SEGMENTS [ROUNDS]]]]]\n");
+        fprintf(stderr, "usage: micro-engine FILE [BATCH_EVENTS [WINDOWS [PUBLISH_EVENTS [SEGMENTS [ROUNDS [TOGETHER]]]]]]\n");
         return 2;
     }
-    struct run run = {.engine = NULL};
+    struct run run = {.together = count > 7 ? strtoul(arguments[7], NULL, 10) : 1};
     size_t batch_events = count > 2 ? strtoul(arguments[2], NULL, 10) : 20000;
     size_t publish_events = count > 4 ? strtoul(arguments[4], NULL, 10) : 250000;
     size_t rounds = count > 6 ? strtoul(arguments[6], NULL, 10) : 1;
