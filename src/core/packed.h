@@ -62,10 +62,16 @@ __attribute__((always_inline)) static inline void dl_packed_next(struct dl_packe
         reader->value = 0;
         return;
     }
-    uint64_t step = dl_packed_take_varint(reader);
+    uint64_t step = reader->at[0];
+    uint64_t code = reader->at[1];
+    if (((step | code) & 0x80) == 0) { /* one byte each: nearly all */
+        reader->at += 2;
+    } else {
+        step = dl_packed_take_varint(reader);
+        code = dl_packed_take_varint(reader);
+    }
     DL_ASSERT(step < (uint64_t)(DL_COUNTERS - 1 - reader->counter));
     reader->counter += (int)step + 1;
-    uint64_t code = dl_packed_take_varint(reader);
     reader->value = (int64_t)(code >> 1) ^ -(int64_t)(code & 1);
 }
 
