@@ -233,8 +233,10 @@ DL_FETCHES fetch_subjects(const struct apply *apply, size_t at, enum fetch what)
     if (at >= fanout->steps.count)
         return;
     const struct dl_registry *registry = &apply->windows->registry;
-    struct dl_fanout_cell cell =
-        ((struct dl_fanout_cell *)fanout->cells.items)[((struct dl_fanout_step *)fanout->steps.items)[at].cell];
+    const struct dl_fanout_step *step = (struct dl_fanout_step *)fanout->steps.items + at;
+    struct dl_fanout_cell cell = ((struct dl_fanout_cell *)fanout->cells.items)[step->cell];
+    if (what == SUBJECT)
+        __builtin_prefetch((unsigned char *)fanout->packed.items + step->tally);
     for (uint32_t i = 0; i < cell.count; i++) {
         uint32_t subject = ((uint32_t *)fanout->subjects.items)[cell.first + i];
         if (what == PLACE) {
