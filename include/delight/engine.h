@@ -83,7 +83,7 @@ typedef enum dl_status dl_engine_each(const void *tallies, dl_batch_on_tally *on
 DL_MUST_USE enum dl_status dl_engine_gather(struct dl_engine *engine, dl_engine_each *each, const void *tallies,
                                             uint32_t windows);
 /* Then they are counted, subject by subject, each subject with all of them at once; before them, what of an advance
- * that was begun is not done. max: roughly how many additions to do, of which touching a view counts as 16 (>= 1).
+ * that was begun is not done. max: roughly how many additions to do (>= 1); touching a view counts as 16, a pane as 4.
  * DL_OK: there is more; DL_EMPTY: all is done. In between T may move and views may be read; nothing may be taken as
  * changed. DL_MEMORY: the caller stops. */
 DL_MUST_USE enum dl_status dl_engine_apply_some(struct dl_engine *engine, size_t max);

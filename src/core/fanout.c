@@ -7,6 +7,7 @@
 enum {
     KEEP_BYTES = 1 << 22,  /* scratch memory that is kept for the next batch */
     LISTS = 9,
+    PANE_COST = 4,         /* what adding to a pane costs, in additions of tallies */
     FETCH_PLACE = 24,      /* so many steps ahead it is fetched where a subject is, */
     FETCH_SUBJECT = 12,    /* so many the subject, */
     FETCH_VIEWS = 6        /* and so many what its views point to */
@@ -191,6 +192,7 @@ static enum dl_status add_to_window(struct apply *apply, uint32_t subject, int w
             return status;
     }
     fanout->panes.count = count;
+    apply->done += PANE_COST * count;
     return add_to_total(apply, subject, w, total_first, total_end);
 }
 
@@ -280,10 +282,11 @@ static enum dl_status apply_some(struct apply *apply, size_t max)
     struct dl_fanout_plan *plan = &fanout->plan;
     enum dl_status status = DL_OK;
     if (!plan->chained) {
+        apply->done = fanout->steps.count;
         status = dl_fanout_chain(fanout, &apply->windows->registry);
         plan->chained = status == DL_OK;
     }
-    for (apply->done = 0; status == DL_OK && plan->next < fanout->steps.count && apply->done < max; plan->next++) {
+    for (; status == DL_OK && plan->next < fanout->steps.count && apply->done < max; plan->next++) {
         fetch_subjects(apply, plan->next + FETCH_PLACE, PLACE);
         fetch_subjects(apply, plan->next + FETCH_SUBJECT, SUBJECT);
         fetch_subjects(apply, plan->next + FETCH_VIEWS, VIEWS);
