@@ -2,7 +2,6 @@
 
 #include "cells.h"
 #include "hash.h"
-#include "increment.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -60,10 +59,9 @@ void dl_batch_destroy(struct dl_batch *batch)
 static void add_segments(const struct dl_batch *batch, struct dl_cell_names *names, const struct dl_event *event)
 {
     for (int i = 0; i < batch->options.segments; i++)
-        names->name[names->count++] = event->segment[i];
+        names->name[names->count++] = &event->segment[i];
 }
 
-static_assert(DL_COUNT_SCALARS <= 64, "a bit for each scalar");
 static_assert((int64_t)DL_SLOT_EVENTS_MAX * DL_KANO_ANSWERS_MAX + DL_KANO_ANSWERS_MAX <= INT32_MAX, "a slot's counts fit");
 
 /* DL_FULL also where the slot has counted as many events as its counts can hold. */
@@ -77,23 +75,12 @@ static enum dl_status find_slot(struct dl_batch *batch, const struct dl_cell_nam
     return status == DL_OK && (*slot)->counted >= DL_SLOT_EVENTS_MAX ? DL_FULL : status;
 }
 
-/* Room for the buckets among the increments, in their order. */
-static enum dl_status find_buckets(struct dl_batch *batch, struct dl_slot *slot, const struct dl_increment *increments,
-                                   size_t count, int32_t *buckets[DL_HISTOGRAMS])
+static enum dl_status find_buckets(struct dl_batch *batch, struct dl_slot *slot, const struct dl_increments *increments)
 {
-    size_t found = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint16_t counter = increments[i].counter;
-        if (counter < DL_COUNT_SCALARS)
-            continue;
-        DL_ASSERT(found < DL_HISTOGRAMS);
-        struct dl_octave *octave;
-        enum dl_status status = dl_cells_octave(&batch->cells, slot, counter, &octave);
-        if (status != DL_OK)
-            return status;
-        buckets[found++] = &octave->count[counter - octave->first];
-    }
-    return DL_OK;
+    enum dl_status status = DL_OK;
+    for (int i = 0; i < increments->buckets && status == DL_OK; i++)
+        status = dl_cells_octave(&batch->cells, slot, increments->bucket[i]);
+    return status;
 }
 
 static void count_one(struct dl_batch *batch, struct dl_slot *slot, uint64_t touched)
@@ -103,25 +90,27 @@ static void count_one(struct dl_batch *batch, struct dl_slot *slot, uint64_t tou
     slot->touched |= touched;
 }
 
-static void count_increments(struct dl_batch *batch, struct dl_slot *slot, const struct dl_increment *increments,
-                             size_t count, int32_t *const buckets[DL_HISTOGRAMS], int sign)
+static uint64_t count_kano(struct dl_slot *slot, const struct dl_kano_answer *answer, int sign)
 {
-    uint64_t touched = 0;
-    size_t bucket = 0;
-    for (size_t i = 0; i < count; i++) {
-        unsigned counter = increments[i].counter;
-        int64_t value = sign * increments[i].value;
-        if (counter >= DL_COUNT_SCALARS) {
-            *buckets[bucket++] += (int32_t)value;
-            continue;
-        }
-        touched |= UINT64_C(1) << counter;
-        int sum = dl_slot_sum(counter);
-        if (sum < 0)
-            slot->count[counter] += (int32_t)value;
-        else
-            slot->sum[sum] += value;
-    }
+    DL_ASSERT(answer->category < DL_KANO_CATEGORIES);
+    unsigned counter = (unsigned)DL_COUNT_KANO + answer->category;
+    slot->count[counter] += sign;
+    return UINT64_C(1) << counter;
+}
+
+static void count_increments(struct dl_batch *batch, struct dl_slot *slot, const struct dl_increments *increments,
+                             const struct dl_event *event, int answers)
+{
+    uint64_t touched = increments->once | increments->summed;
+    for (uint64_t left = increments->once; left != 0; left &= left - 1)
+        slot->count[__builtin_ctzll(left)] += event->sign;
+    if (increments->summed != 0)
+        for (int i = 0; i < DL_SUMS; i++)
+            slot->sum[i] += event->sign * increments->sum[i];
+    for (int i = 0; i < increments->buckets; i++)
+        *dl_slot_bucket(slot, increments->bucket[i]) += event->sign;
+    for (int i = 0; i < answers; i++)
+        touched |= count_kano(slot, &event->kano[i], event->sign);
     count_one(batch, slot, touched);
 }
 
@@ -130,9 +119,9 @@ static enum dl_status find_place(struct dl_batch *batch, const struct dl_event *
     struct dl_cell_names names;
     names.kind = CELL_PLACE;
     names.count = 3;
-    names.name[0] = event->touchpoint;
-    names.name[1] = event->stage;
-    names.name[2] = event->journey;
+    names.name[0] = &event->touchpoint;
+    names.name[1] = &event->stage;
+    names.name[2] = &event->journey;
     add_segments(batch, &names, event);
     return find_slot(batch, &names, second, slot);
 }
@@ -145,7 +134,7 @@ static enum dl_status find_features(struct dl_batch *batch, const struct dl_even
         struct dl_cell_names names;
         names.kind = CELL_FEATURE;
         names.count = 1;
-        names.name[0] = event->kano[i].feature;
+        names.name[0] = &event->kano[i].feature;
         add_segments(batch, &names, event);
         enum dl_status status = find_slot(batch, &names, second, &slots[i]);
         if (status != DL_OK)
@@ -156,10 +145,8 @@ static enum dl_status find_features(struct dl_batch *batch, const struct dl_even
 
 static void count_answer(struct dl_batch *batch, struct dl_slot *slot, const struct dl_kano_answer *answer, int sign)
 {
-    unsigned counter = (unsigned)DL_COUNT_KANO + answer->category;
     slot->count[DL_COUNT_EVENTS] += sign;
-    slot->count[counter] += sign;
-    count_one(batch, slot, UINT64_C(1) << DL_COUNT_EVENTS | UINT64_C(1) << counter);
+    count_one(batch, slot, UINT64_C(1) << DL_COUNT_EVENTS | count_kano(slot, answer, sign));
 }
 
 static int64_t second_of(int64_t time_ms)
@@ -173,20 +160,18 @@ enum dl_status dl_batch_add(struct dl_batch *batch, const struct dl_event *event
     /* First everything finds its room, which may fail; then it is counted,
      * which cannot. Slots that stay empty after a failure are not reported. */
     struct dl_slot *place, *features[DL_KANO_ANSWERS_MAX];
-    int32_t *buckets[DL_HISTOGRAMS];
-    struct dl_increment increments[DL_INCREMENTS_MAX];
-    size_t count = dl_increments(event, batch->options.service_level_threshold_ms, batch->options.short_abandon_ms,
-                                 increments);
+    struct dl_increments increments;
+    dl_increments(event, batch->options.service_level_threshold_ms, batch->options.short_abandon_ms, &increments);
     int64_t second = second_of(event->time_ms);
     int answers = event->type == DL_EVENT_SURVEY ? event->kano_count : 0;
     enum dl_status status = find_place(batch, event, second, &place);
     if (status == DL_OK)
-        status = find_buckets(batch, place, increments, count, buckets);
+        status = find_buckets(batch, place, &increments);
     if (status == DL_OK && answers > 0)
         status = find_features(batch, event, second, features);
     if (status != DL_OK)
         return status;
-    count_increments(batch, place, increments, count, buckets, event->sign);
+    count_increments(batch, place, &increments, event, answers);
     for (int i = 0; i < answers; i++)
         count_answer(batch, features[i], &event->kano[i], event->sign);
     if (event->time_ms > batch->newest_ms)
@@ -333,13 +318,13 @@ static void read_slot(const struct dl_slot *slot, struct nonzero *list)
     list->count = 0;
     for (uint64_t left = slot->touched; left != 0; left &= left - 1) {
         int counter = __builtin_ctzll(left);
-        int sum = dl_slot_sum((unsigned)counter);
+        int sum = dl_sum_of((unsigned)counter);
         list_value(list, counter, sum < 0 ? slot->count[counter] : slot->sum[sum]);
     }
-    for (int i = 0; i < DL_HISTOGRAMS; i++)
-        for (const struct dl_octave *octave = slot->histogram[i]; octave != NULL; octave = octave->next)
-            for (int j = 0; j < DL_HISTOGRAM_BLOCK; j++)
-                list_value(list, octave->first + j, octave->count[j]);
+    const struct dl_octave *octave = slot->octave;
+    for (uint64_t left = slot->octaves; left != 0; left &= left - 1, octave++)
+        for (int i = 0; i < DL_HISTOGRAM_BLOCK; i++)
+            list_value(list, DL_COUNT_SCALARS + __builtin_ctzll(left) * DL_HISTOGRAM_BLOCK + i, octave->count[i]);
 }
 
 /* Another thread wrote it, one by one as events came: it lies anywhere. */

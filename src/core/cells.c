@@ -28,14 +28,15 @@ static enum dl_status reserve_entry(struct dl_cells *cells, struct dl_table *tab
     return status;
 }
 
+static_assert(DL_OCTAVES <= 64, "a bit for each octave");
 static_assert(DL_NAME_BYTES_MAX <= UINT8_MAX, "a name's length fits the byte before it");
 
 static size_t key_bytes(const struct dl_cell_names *names)
 {
     size_t bytes = 1 + (size_t)names->count;
     for (int i = 0; i < names->count; i++) {
-        DL_ASSERT(names->name[i].bytes <= DL_NAME_BYTES_MAX);
-        bytes += names->name[i].bytes;
+        DL_ASSERT(names->name[i]->bytes <= DL_NAME_BYTES_MAX);
+        bytes += names->name[i]->bytes;
     }
     return bytes;
 }
@@ -47,8 +48,8 @@ static uint64_t hash_names(const struct dl_cells *cells, const struct dl_cell_na
     uint64_t seed = cells->seed + names->kind;
     for (int i = 0; i < names->count; i++) {
         seed += UINT64_C(0x9e3779b97f4a7c15); /* the place of a name matters */
-        if (names->name[i].bytes > 0)
-            hash ^= dl_hash(names->name[i].data, names->name[i].bytes, seed);
+        if (names->name[i]->bytes > 0)
+            hash ^= dl_hash(names->name[i]->data, names->name[i]->bytes, seed);
     }
     return hash;
 }
@@ -59,8 +60,8 @@ static bool has_names(const struct dl_cell_entry *cell, const struct dl_cell_nam
     if (*key++ != names->kind)
         return false;
     for (int i = 0; i < names->count; i++) { /* the kind says how many */
-        size_t bytes = names->name[i].bytes;
-        if (*key++ != bytes || (bytes > 0 && memcmp(key, names->name[i].data, bytes) != 0))
+        size_t bytes = names->name[i]->bytes;
+        if (*key++ != bytes || (bytes > 0 && memcmp(key, names->name[i]->data, bytes) != 0))
             return false;
         key += bytes;
     }
@@ -84,10 +85,10 @@ static enum dl_status add_cell(struct dl_cells *cells, const struct dl_cell_name
     unsigned char *key = cell->key;
     *key++ = names->kind;
     for (int i = 0; i < names->count; i++) {
-        *key++ = (unsigned char)names->name[i].bytes;
-        if (names->name[i].bytes > 0)
-            memcpy(key, names->name[i].data, names->name[i].bytes);
-        key += names->name[i].bytes;
+        *key++ = (unsigned char)names->name[i]->bytes;
+        if (names->name[i]->bytes > 0)
+            memcpy(key, names->name[i]->data, names->name[i]->bytes);
+        key += names->name[i]->bytes;
     }
     if (cells->last == NULL)
         cells->first = cell;
@@ -157,23 +158,35 @@ enum dl_status dl_cells_slot(struct dl_cells *cells, struct dl_cell_entry *cell,
     return add_slot(cells, cell, second, hash, out);
 }
 
-enum dl_status dl_cells_octave(struct dl_cells *cells, struct dl_slot *slot, uint16_t counter, struct dl_octave **out)
+/* Room for one more octave of a slot: for two at first, and twice as many whenever they are full. */
+static enum dl_status reserve_octave(struct dl_cells *cells, struct dl_slot *slot, size_t count)
 {
-    uint16_t first = (uint16_t)(counter - (counter - DL_COUNT_SCALARS) % DL_HISTOGRAM_BLOCK);
-    struct dl_octave **link = &slot->histogram[counter >= DL_COUNT_HANDLE];
-    while (*link != NULL && (*link)->first < first)
-        link = &(*link)->next;
-    if (*link == NULL || (*link)->first != first) {
-        void *memory;
-        uint32_t reference;
-        enum dl_status status = dl_arena_take(&cells->arena, sizeof(struct dl_octave), &memory, &reference);
-        if (status != DL_OK)
-            return status;
-        struct dl_octave *octave = memory;
-        octave->next = *link;
-        octave->first = first;
-        *link = octave;
-    }
-    *out = *link;
+    size_t capacity = count == 0 ? 2 : count * 2;
+    if (count == 1 || (count & (count - 1)) != 0)
+        return DL_OK;
+    void *memory;
+    uint32_t reference;
+    enum dl_status status = dl_arena_take(&cells->arena, capacity * sizeof *slot->octave, &memory, &reference);
+    if (status != DL_OK)
+        return status;
+    if (count > 0)
+        memcpy(memory, slot->octave, count * sizeof *slot->octave);
+    slot->octave = memory;
+    return DL_OK;
+}
+
+enum dl_status dl_cells_octave(struct dl_cells *cells, struct dl_slot *slot, uint16_t counter)
+{
+    uint64_t bit = UINT64_C(1) << (counter - (unsigned)DL_COUNT_SCALARS) / DL_HISTOGRAM_BLOCK;
+    if ((slot->octaves & bit) != 0)
+        return DL_OK;
+    size_t count = (size_t)__builtin_popcountll(slot->octaves);
+    enum dl_status status = reserve_octave(cells, slot, count);
+    if (status != DL_OK)
+        return status;
+    struct dl_octave *at = slot->octave + __builtin_popcountll(slot->octaves & (bit - 1));
+    memmove(at + 1, at, (size_t)(slot->octave + count - at) * sizeof *at);
+    *at = (struct dl_octave){.count = {0}};
+    slot->octaves |= bit;
     return DL_OK;
 }

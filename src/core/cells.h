@@ -2,9 +2,9 @@
  * Internal to the batch.
  *
  *   cell ─► slot (a second): which scalars were touched, their counts and sums ─► slot …
- *     │       ├─► octave of waits ─► octave …      an octave's buckets come into being when the first
- *     ▼       └─► octave of handling times ─► …    event touches one; an event writes to a few cache
- *   cell …                                         lines that lie together
+ *     │       └─► octaves of waits and of handling times: one comes into being when the first event
+ *     ▼           touches one of its buckets; an event writes to a few cache lines that lie together
+ *   cell …
  */
 #pragma once
 
@@ -12,21 +12,17 @@
 #include <delight/name.h>
 
 #include "arena.h"
+#include "increment.h"
 #include "table.h"
 
-/* The counters that are sums of milliseconds; all others count. */
-enum dl_slot_sum { DL_SUM_ASA, DL_SUM_HANDLE, DL_SUM_RECOVERY, DL_SLOT_SUMS };
-
 enum {
-    DL_HISTOGRAMS = 2,
+    DL_OCTAVES = DL_HISTOGRAMS * DL_HISTOGRAM_BLOCKS,
     /* Events of a slot at most, so that 32 bits hold its counts: many more than come within a second. */
     DL_SLOT_EVENTS_MAX = 1 << 20
 };
 
 /* Eight buckets of a histogram. */
 struct dl_octave {
-    struct dl_octave *next; /* ascending */
-    uint16_t first;         /* counter */
     int32_t count[DL_HISTOGRAM_BLOCK];
 };
 
@@ -36,8 +32,9 @@ struct dl_slot {
     int64_t second;
     int64_t counted;       /* events, adds plus retractions; 0 only where an event found no room */
     uint64_t touched;      /* scalars: bits by counter */
-    struct dl_octave *histogram[DL_HISTOGRAMS];
-    int64_t sum[DL_SLOT_SUMS];
+    uint64_t octaves;      /* that there are: bits, from the first histogram counter on */
+    struct dl_octave *octave; /* those, ascending, side by side */
+    int64_t sum[DL_SUMS];
     int32_t count[DL_COUNT_SCALARS];
 };
 
@@ -46,7 +43,7 @@ enum { DL_CELL_NAMES_MAX = 3 + DL_SEGMENTS_MAX };
 struct dl_cell_names {
     uint8_t kind; /* the owner's */
     uint8_t count;
-    struct dl_name name[DL_CELL_NAMES_MAX];
+    const struct dl_name *name[DL_CELL_NAMES_MAX];
 };
 
 struct dl_cell_entry {
@@ -73,13 +70,13 @@ DL_MUST_USE enum dl_status dl_cells_find(struct dl_cells *cells, const struct dl
                                          struct dl_cell_entry **cell);
 DL_MUST_USE enum dl_status dl_cells_slot(struct dl_cells *cells, struct dl_cell_entry *cell, int64_t second,
                                          struct dl_slot **slot);
-/* The octave of a histogram's counter. */
-DL_MUST_USE enum dl_status dl_cells_octave(struct dl_cells *cells, struct dl_slot *slot, uint16_t counter,
-                                           struct dl_octave **octave);
+/* Room for a histogram's counter. */
+DL_MUST_USE enum dl_status dl_cells_octave(struct dl_cells *cells, struct dl_slot *slot, uint16_t counter);
 
-/* Which sum a counter is, -1: it counts. */
-static inline int dl_slot_sum(unsigned counter)
+/* Where it is counted, once there is room. */
+static inline int32_t *dl_slot_bucket(struct dl_slot *slot, uint16_t counter)
 {
-    return counter == DL_COUNT_ASA_MS ? DL_SUM_ASA : counter == DL_COUNT_HANDLE_MS ? DL_SUM_HANDLE
-        : counter == DL_COUNT_RECOVERY_DURATION_MS ? DL_SUM_RECOVERY : -1;
+    unsigned number = counter - (unsigned)DL_COUNT_SCALARS;
+    int before = __builtin_popcountll(slot->octaves & ((UINT64_C(1) << number / DL_HISTOGRAM_BLOCK) - 1));
+    return &slot->octave[before].count[number % DL_HISTOGRAM_BLOCK];
 }

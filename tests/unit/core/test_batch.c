@@ -441,6 +441,45 @@ START_TEST(full_at_any_place)
 }
 END_TEST
 
+/* Milliseconds of every size up to more than a day; sometimes none. */
+static int64_t draw_duration(struct random *random)
+{
+    return draw_one_in(random, 5) ? DL_ABSENT : draw_in(random, 0, (INT64_C(2) << draw_in(random, 0, 26)) - 1);
+}
+
+static enum dl_status sum_in_order(void *context, const struct dl_batch_tally *tally)
+{
+    for (size_t i = 1; i < tally->count; i++)
+        MUST(tally->counters[i] > tally->counters[i - 1]);
+    return sum_tally(context, tally);
+}
+
+/* Octaves come into being in any order, few or all of them, and each goes on counting what it is of. */
+START_TEST(buckets_in_any_order)
+{
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct random random = {seed};
+        struct dl_batch *batch = sample_batch(0);
+        struct dl_counts expected = {{0}}, sum = {{0}};
+        for (int64_t left = draw_in(&random, 1, seed % 4 == 0 ? 2000 : 30); left > 0; left--) {
+            struct dl_event event = sample_contact("a", SAMPLE_MS + draw_in(&random, 0, 1) * 1000);
+            event.wait_ms = draw_duration(&random);
+            event.handle_ms = draw_duration(&random);
+            event.sign = draw_one_in(&random, 4) ? -1 : 1;
+            add(batch, &event);
+            if (event.wait_ms != DL_ABSENT)
+                expected.count[DL_COUNT_WAIT + dl_histogram_bucket(event.wait_ms)] += event.sign;
+            if (event.handle_ms != DL_ABSENT)
+                expected.count[DL_COUNT_HANDLE + dl_histogram_bucket(event.handle_ms)] += event.sign;
+        }
+        ck_assert_int_eq(dl_batch_each(batch, sum_in_order, &sum), DL_OK);
+        for (int counter = DL_COUNT_SCALARS; counter < DL_COUNTERS; counter++)
+            MUST(sum.count[counter] == expected.count[counter]);
+        dl_batch_destroy(batch);
+    }
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
     tcase_add_test(tests, what_events_count);
@@ -452,6 +491,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, full_counts_nothing);
     tcase_add_test(tests, full_of_one_second);
     tcase_add_test(tests, full_at_any_place);
+    tcase_add_test(tests, buckets_in_any_order);
 }
 
 int main(void)
