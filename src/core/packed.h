@@ -62,10 +62,10 @@ __attribute__((always_inline)) static inline void dl_packed_next(struct dl_packe
         reader->value = 0;
         return;
     }
-    uint64_t step = reader->at[0];
-    uint64_t code = reader->at[1];
-    if (((step | code) & 0x80) == 0) { /* one byte each: nearly all */
-        reader->at += 2;
+    uint64_t step, code;
+    if (reader->end - reader->at >= 2 && ((reader->at[0] | reader->at[1]) & 0x80) == 0) { /* nearly all */
+        step = *reader->at++;
+        code = *reader->at++;
     } else {
         step = dl_packed_take_varint(reader);
         code = dl_packed_take_varint(reader);

@@ -130,6 +130,8 @@ DL_FETCHES dl_windows_fetch(const struct dl_windows *windows, const struct dl_su
             continue;
         __builtin_prefetch(view->total.data);
         __builtin_prefetch(&view->panes[view->pane_count - 1]);
+        if (view->packed_bytes == 0)
+            continue;
         __builtin_prefetch(view->packed + view->packed_bytes - 1);
         __builtin_prefetch(view->packed + (view->packed_bytes > DL_CACHE_LINE ? view->packed_bytes - DL_CACHE_LINE : 0));
     }
