@@ -296,7 +296,8 @@ static enum dl_status on_tally(void *context, const struct dl_batch_tally *tally
 enum dl_status dl_fanout_gather(struct dl_fanout *fanout, struct dl_windows *windows, dl_engine_each *each,
                                 const void *tallies, uint32_t mask)
 {
-    struct gather gather = {.fanout = fanout, .windows = windows, .oldest_s = dl_windows_oldest_s(windows, mask), .cell = DL_NO_CELL};
+    struct gather gather = {.fanout = fanout, .windows = windows, .oldest_s = dl_windows_oldest_s(windows, mask),
+                            .cell = DL_NO_CELL};
     struct dl_fanout_plan *plan = &fanout->plan;
     enum dl_status status = DL_OK;
     if (plan->mask != mask || plan->chained)
