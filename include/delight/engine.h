@@ -83,7 +83,7 @@ typedef enum dl_status dl_engine_each(const void *tallies, dl_batch_on_tally *on
 DL_MUST_USE enum dl_status dl_engine_gather(struct dl_engine *engine, dl_engine_each *each, const void *tallies,
                                             uint32_t windows);
 /* Then they are counted, subject by subject, each subject with all of them at once; before them, what of an advance
- * that was begun is not done. max: roughly how many additions to do, of which touching a view counts as 16 (>= 1).
+ * that was begun is not done. max: roughly how many additions to do (>= 1); touching a view counts as 16, a pane as 4.
  * DL_OK: there is more; DL_EMPTY: all is done. In between T may move and views may be read; nothing may be taken as
  * changed. DL_MEMORY: the caller stops. */
 DL_MUST_USE enum dl_status dl_engine_apply_some(struct dl_engine *engine, size_t max);
@@ -137,8 +137,8 @@ int64_t dl_engine_next_subject(const struct dl_engine *engine, int64_t id);
 void dl_engine_subject(const struct dl_engine *engine, int64_t id, struct dl_subject_info *info);
 int64_t dl_engine_find(const struct dl_engine *engine, const char *name, size_t bytes); /* -1: none */
 
-/* The total of a view at T; empty when it has no data. Valid until the next advance or apply, and while an advance is
- * not done until the next view is asked for (but for a view that dl_engine_take_dirty has just told of). */
+/* The total of a view at T; empty when it has no data. Valid until the next advance or apply, or until another view is
+ * asked for. */
 const struct dl_tally *dl_engine_total(const struct dl_engine *engine, int64_t id, int window);
 /* The tally of one pane, index 0 (oldest) … 59 (T's own); NULL: empty. Valid until the next call for this engine. */
 const struct dl_tally *dl_engine_pane(const struct dl_engine *engine, int64_t id, int window, int index);

@@ -243,8 +243,8 @@ void dl_engine_mark_all_dirty(struct dl_engine *engine)
     for (int64_t id = dl_engine_next_subject(engine, 0); id >= 0; id = dl_engine_next_subject(engine, id + 1))
         for (int w = 0; w < engine->windows.count; w++) {
             /* One that has not moved will be dirty when it does, if that changes it. */
-            const struct dl_view *view = view_of(engine, id, w);
-            if (!dl_tally_empty(&view->total) || !dl_tally_empty(&view->published))
+            if (dl_windows_holds(&engine->windows, dl_registry_get(&engine->windows.registry, id), w) ||
+                !dl_tally_empty(&view_of(engine, id, w)->published))
                 dl_windows_enqueue(&engine->windows, DL_QUEUE_DIRTY, (uint32_t)id, w);
         }
 }

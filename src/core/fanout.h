@@ -1,7 +1,7 @@
 /* How a batch gets into the windows. Internal to the engine.
  *
  *   tallies ─► a cell's steps ─► sorted by time ─► its subjects ─► parts ─► panes and totals
- *                                                    └► nodes: whose step it is, too
+ *                                 └► summed by what they have in common
  *
  * A step is the longest time that no pane boundary of any window cuts: seconds
  * within one are never told apart again. Many cells have subjects in common ("all"
@@ -23,10 +23,16 @@ struct dl_fanout_step {
     uint32_t cell;
 };
 
-/* A cell's subjects: so many, from `first`. */
+/* A cell's subjects: so many, from `first`; none yet while its names are looked up. Most cells have nearly all of them
+ * in common with others ("all", the stage, the journey): these are then a cell of their own, `common`, and a step's
+ * tallies of the cells that have it are summed once. */
 struct dl_fanout_cell {
     uint32_t first, count;
+    uint32_t common; /* DL_NO_CELL: there is none */
+    uint32_t node;   /* of a common cell, while the tallies of a step are brought together: its first one there */
+    uint32_t next;   /* and the next common cell of the step */
 };
+#define DL_NO_CELL UINT32_MAX
 
 /* A step of a subject; its nodes are chained in ascending order of time. */
 struct dl_fanout_node {
@@ -60,9 +66,11 @@ struct dl_fanout {
     struct dl_fanout_list steps, sorted; /* dl_fanout_step */
     struct dl_fanout_list cells;         /* dl_fanout_cell */
     struct dl_fanout_list subjects;      /* uint32_t, of the cells */
+    struct dl_fanout_list keys;          /* bytes: of the cells whose names are looked up */
     struct dl_fanout_list nodes;         /* dl_fanout_node */
     struct dl_fanout_list parts, panes;  /* dl_fanout_part: of every step; of every pane of a window */
     struct dl_fanout_list packed;        /* bytes: (uint16_t length)(tally) … */
+    struct dl_table commons;             /* of the cells: those that others have in common, by their subjects */
     bool all_merged; /* all parts together are at `all` */
     uint32_t all;
     struct dl_sum sum; /* 0 between uses */

@@ -62,10 +62,16 @@ __attribute__((always_inline)) static inline void dl_packed_next(struct dl_packe
         reader->value = 0;
         return;
     }
-    uint64_t step = dl_packed_take_varint(reader);
+    uint64_t step, code;
+    if (reader->end - reader->at >= 2 && ((reader->at[0] | reader->at[1]) & 0x80) == 0) { /* nearly all */
+        step = *reader->at++;
+        code = *reader->at++;
+    } else {
+        step = dl_packed_take_varint(reader);
+        code = dl_packed_take_varint(reader);
+    }
     DL_ASSERT(step < (uint64_t)(DL_COUNTERS - 1 - reader->counter));
     reader->counter += (int)step + 1;
-    uint64_t code = dl_packed_take_varint(reader);
     reader->value = (int64_t)(code >> 1) ^ -(int64_t)(code & 1);
 }
 

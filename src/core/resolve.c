@@ -33,10 +33,18 @@ static enum dl_status resolve_subject(struct dl_registry *registry, struct dl_re
     const struct dl_subject_key key = {.kind = (uint8_t)kind, .segment = (int8_t)segment, .first = first, .second = second,
                                        .value = segment < 0 ? DL_NO_NAME : resolved->value[segment]};
     bool over = false;
-    enum dl_status status =
-        dl_registry_subject(registry, &key, &resolved->subject[resolved->subjects], &over);
-    if (status == DL_OK)
-        resolved->subjects++;
+    uint32_t id;
+    enum dl_status status = dl_registry_subject(registry, &key, &id, &over);
+    if (status != DL_OK)
+        return status;
+    resolved->subject[resolved->shared + resolved->own] = id;
+    if (kind == DL_KIND_TOUCHPOINT) {
+        resolved->own++;
+    } else {
+        /* It changes places with the first of its own. */
+        resolved->subject[resolved->shared + resolved->own] = resolved->subject[resolved->shared];
+        resolved->subject[resolved->shared++] = id;
+    }
     resolved->over_subjects += over;
     return status;
 }
@@ -72,7 +80,7 @@ static void drop_unused_names(struct dl_registry *registry, const struct dl_reso
 
 enum dl_status dl_resolve(struct dl_registry *registry, const struct dl_cell *cell, struct dl_resolved *resolved)
 {
-    resolved->subjects = 0;
+    resolved->shared = resolved->own = 0;
     resolved->over_segment_values = resolved->over_subjects = 0;
     memset(resolved->over_cap, 0, sizeof resolved->over_cap);
     enum dl_status status = resolve_names(registry, cell, resolved);

@@ -2,15 +2,13 @@
  * engine. */
 #pragma once
 
-#include "subject.h"
-
-enum { DL_CELL_SUBJECTS_MAX = 5 * (1 + DL_SEGMENTS_MAX) };
+#include "known.h"
 
 /* What the names of one cell have come to. */
 struct dl_resolved {
     uint32_t touchpoint, stage, journey, feature, value[DL_SEGMENTS_MAX]; /* ids of names, or DL_NO_NAME */
-    uint32_t subject[DL_CELL_SUBJECTS_MAX];
-    size_t subjects;
+    uint32_t subject[DL_CELL_SUBJECTS_MAX]; /* those that cells of other touchpoints may have, too; its own behind them */
+    size_t shared, own;
     bool over_cap[DL_KINDS]; /* by the kind whose cap was reached */
     int64_t over_segment_values, over_subjects;
 };

@@ -1,6 +1,7 @@
 #include "subject.h"
 
 #include "hash.h"
+#include "known.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -199,30 +200,41 @@ static bool find_key(const struct dl_registry *registry, const struct dl_subject
     return false;
 }
 
+/* Makes the arrays by id hold one more. DL_MEMORY: those that have grown keep what they have. */
+static enum dl_status reserve_id(struct dl_registry *registry)
+{
+    if (registry->free_count > 0 || registry->subject_count < registry->subject_capacity)
+        return DL_OK;
+    size_t before = registry->subject_capacity;
+    size_t larger = before == 0 ? 64 : before * 2;
+    struct dl_subject **subjects = realloc(registry->subjects, larger * sizeof(struct dl_subject *));
+    if (subjects == NULL)
+        return DL_MEMORY;
+    registry->subjects = subjects;
+    struct dl_subject_mark *marks = realloc(registry->marks, larger * sizeof *marks);
+    if (marks == NULL)
+        return DL_MEMORY;
+    registry->marks = marks;
+    memset(marks + before, 0, (larger - before) * sizeof *marks);
+    /* Freeing a subject must not fail: its id has a place in the list from the start. */
+    uint32_t *free_ids = realloc(registry->free_ids, larger * sizeof *free_ids);
+    if (free_ids == NULL)
+        return DL_MEMORY;
+    registry->free_ids = free_ids;
+    registry->subject_capacity = (uint32_t)larger;
+    registry->bytes += dl_block_bytes(larger * sizeof(struct dl_subject *)) - dl_block_bytes(before * sizeof(struct dl_subject *))
+        + dl_block_bytes(larger * sizeof *marks) - dl_block_bytes(before * sizeof *marks)
+        + dl_block_bytes(larger * sizeof *free_ids) - dl_block_bytes(before * sizeof *free_ids);
+    return DL_OK;
+}
+
 /* Leaves room for one more subject everywhere. */
 static enum dl_status reserve_subject(struct dl_registry *registry)
 {
     enum dl_status status = reserve_entry(registry, &registry->key_table);
     if (status == DL_OK)
         status = reserve_entry(registry, &registry->full_name_table);
-    if (status != DL_OK || registry->free_count > 0)
-        return status;
-    uint32_t capacity = registry->subject_capacity;
-    void *array = registry->subjects;
-    status = grow(registry, &array, registry->subject_count, &registry->subject_capacity, sizeof *registry->subjects);
-    registry->subjects = array;
-    if (status != DL_OK || registry->subject_capacity == capacity)
-        return status;
-    /* Freeing a subject must not fail: its id has a place in the list from the start. */
-    array = registry->free_ids;
-    status = grow(registry, &array, capacity, &capacity, sizeof *registry->free_ids);
-    registry->free_ids = array;
-    if (status != DL_OK) {
-        registry->bytes -= dl_block_bytes(registry->subject_capacity * sizeof *registry->subjects)
-            - dl_block_bytes(capacity * sizeof *registry->subjects);
-        registry->subject_capacity = capacity;
-    }
-    return status;
+    return status == DL_OK ? reserve_id(registry) : status;
 }
 
 static size_t subject_bytes(const struct dl_registry *registry, size_t name_bytes)
@@ -242,7 +254,6 @@ static enum dl_status add_subject(struct dl_registry *registry, const struct dl_
     if (subject == NULL)
         return DL_MEMORY;
     subject->key = *key;
-    subject->node = DL_NO_NODE;
     subject->name = (char *)&subject->views[registry->windows];
     subject->name_bytes = (uint16_t)text.bytes;
     subject->segment_at = (uint16_t)segment_at;
@@ -251,6 +262,7 @@ static enum dl_status add_subject(struct dl_registry *registry, const struct dl_
     *id = registry->free_count > 0 ? registry->free_ids[--registry->free_count] : registry->subject_count++;
     DL_ASSERT(*id < DL_SUBJECT_IDS_MAX);
     registry->subjects[*id] = subject;
+    registry->marks[*id].node = DL_NO_NODE;
     registry->subjects_live++;
     registry->bytes += dl_block_bytes(subject_bytes(registry, text.bytes));
     dl_table_put(&registry->key_table, hash, *id);
@@ -272,6 +284,7 @@ static void free_subject(struct dl_registry *registry, uint32_t id)
     registry->bytes -= dl_block_bytes(subject_bytes(registry, subject->name_bytes));
     free(subject);
     registry->subjects[id] = NULL;
+    registry->marks[id].life++;
     registry->free_ids[registry->free_count++] = id;
     registry->subjects_live--;
 }
@@ -401,12 +414,14 @@ void dl_registry_deinit(struct dl_registry *registry)
     for (uint32_t id = 0; id < registry->subject_count; id++)
         free(registry->subjects[id]);
     free(registry->subjects);
+    free(registry->marks);
     free(registry->free_ids);
     for (uint32_t id = 0; id < registry->name_count; id++)
         free(registry->names[id].data);
     free(registry->names);
     for (int i = 0; i < registry->segments; i++)
         free((char *)registry->segment[i].data);
+    dl_known_deinit(&registry->known);
     dl_table_deinit(&registry->name_table);
     dl_table_deinit(&registry->key_table);
     dl_table_deinit(&registry->full_name_table);

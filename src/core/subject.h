@@ -19,6 +19,10 @@ enum {
 
 /* More ids than this do not fit the references to views. */
 enum { DL_SUBJECT_IDS_MAX = 1 << 27 };
+enum { DL_CACHE_LINE = 64 };
+/* gcc takes a function that only fetches for one without effect, and drops its calls, unless it has to inline it. */
+#define DL_FETCHES __attribute__((always_inline)) static inline void
+
 #define DL_NO_NAME UINT32_MAX
 #define DL_NO_SUBJECT UINT32_MAX
 #define DL_NO_NODE UINT32_MAX
@@ -38,9 +42,9 @@ enum dl_queue { DL_QUEUE_DIRTY, DL_QUEUE_CHANGED, DL_QUEUES };
 
 /* A subject in a window. */
 struct dl_view {
-    struct dl_tally total;     /* sum of the panes up to `newest` */
+    struct dl_tally total;     /* sum of the panes before `newest`: what is counted now changes a pane only */
     struct dl_tally published;
-    struct dl_pane *panes;     /* ascending; those ahead of T are not in the total yet */
+    struct dl_pane *panes;     /* ascending */
     unsigned char *packed;     /* their tallies, one behind the other */
     uint32_t packed_bytes, packed_capacity;
     uint16_t pane_count, pane_capacity;
@@ -66,11 +70,16 @@ struct dl_subject {
     uint32_t waiting;   /* its views in queues, its gone panes that are to be taken */
     uint32_t published; /* views */
     uint32_t next_gone; /* in the list of those that look free */
-    uint32_t node;      /* while a batch is applied: its first one there */
     bool gone;
     uint16_t name_bytes, segment_at;
     char *name; /* behind the views, in the same block */
     struct dl_view views[];
+};
+
+/* What is looked at for each tally: beside the subjects, for the subjects themselves are too many for the cache. */
+struct dl_subject_mark {
+    uint32_t node; /* while a batch is applied: the subject's first one there */
+    uint32_t life; /* so many subjects had the id before */
 };
 
 struct dl_named {
@@ -79,6 +88,14 @@ struct dl_named {
     uint32_t subjects; /* that have it; also the next free id */
     uint8_t space;
     bool used;
+};
+
+/* What cells came to before (known.h). */
+enum { DL_KNOWN_STEP = 4 }; /* bytes; what places are counted in */
+struct dl_known_cells {
+    struct dl_table table;
+    unsigned char *cells; /* dl_known_cell, one behind the other */
+    size_t bytes, capacity;
 };
 
 struct dl_registry {
@@ -94,11 +111,13 @@ struct dl_registry {
     int64_t names_live[DL_SPACES]; /* without __other__ */
 
     struct dl_subject **subjects; /* by id, NULL: free */
+    struct dl_subject_mark *marks;
     uint32_t *free_ids;
     uint32_t subject_count, subject_capacity, free_count;
     int64_t subjects_live;
     struct dl_table key_table, full_name_table;
     uint32_t gone_first;
+    struct dl_known_cells known;
 
     uint64_t seed;
     int64_t bytes; /* everything that the engine holds is added here */

@@ -2,8 +2,19 @@
 
 void dl_sum_add_packed(struct dl_sum *sum, const unsigned char *data, size_t bytes, int sign)
 {
-    for (struct dl_packed_reader reader = dl_packed_read(data, bytes); reader.counter < DL_COUNTERS; dl_packed_next(&reader))
-        dl_sum_add(sum, reader.counter, reader.value, sign);
+    int word = 0;
+    uint64_t touched = 0; /* of the word, in a register */
+    for (struct dl_packed_reader reader = dl_packed_read(data, bytes); reader.counter < DL_COUNTERS; dl_packed_next(&reader)) {
+        int64_t *count = &sum->count[reader.counter];
+        *count = dl_packed_plus(*count, reader.value, sign);
+        if (reader.counter / DL_SUM_WORD_BITS != word) {
+            sum->touched[word] |= touched;
+            word = reader.counter / DL_SUM_WORD_BITS;
+            touched = 0;
+        }
+        touched |= UINT64_C(1) << reader.counter % DL_SUM_WORD_BITS;
+    }
+    sum->touched[word] |= touched;
 }
 
 size_t dl_sum_take(struct dl_sum *sum, unsigned char *out)

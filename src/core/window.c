@@ -272,13 +272,14 @@ enum dl_status dl_windows_restore_pane(struct dl_windows *windows, uint32_t subj
     enum dl_status status = dl_windows_follow(windows, subject, w);
     if (status == DL_OK)
         status = open_pane(windows, w, subject, index, &place);
-    if (status == DL_OK && index <= window->newest) {
+    if (status == DL_OK && index < window->newest) {
         const struct dl_tally before = dl_view_tally(view, place);
         status = add_tally(windows, &view->total, &before, -1);
         if (status == DL_OK)
             status = add_tally(windows, &view->total, tally, 1);
-        dl_windows_enqueue(windows, DL_QUEUE_DIRTY, subject, w);
     }
+    if (status == DL_OK && index <= window->newest)
+        dl_windows_enqueue(windows, DL_QUEUE_DIRTY, subject, w);
     if (status == DL_OK)
         status = set_packed(windows, view, place, 1, tally->data, tally->bytes);
     if (status == DL_OK) {
@@ -286,6 +287,13 @@ enum dl_status dl_windows_restore_pane(struct dl_windows *windows, uint32_t subj
         view->panes[place].taken = !dl_tally_empty(tally);
     }
     return status;
+}
+
+bool dl_windows_holds(const struct dl_windows *windows, const struct dl_subject *subject, int window)
+{
+    const struct dl_view *view = &subject->views[window];
+    int place = dl_windows_pane(windows, subject, window, view->newest);
+    return !dl_tally_empty(&view->total) || (place >= 0 && view->panes[place].bytes > 0);
 }
 
 int dl_windows_pane(const struct dl_windows *windows, const struct dl_subject *subject, int window, int64_t index)
@@ -298,12 +306,14 @@ int dl_windows_pane(const struct dl_windows *windows, const struct dl_subject *s
 
 /* T moves */
 
-/* What T's move does to the panes of a view. */
+/* What T's move does to the panes of a view. All are places. */
 struct move {
-    uint16_t leave;   /* so many leave, the first ones */
-    uint16_t counted; /* so many are in the total, the first ones */
-    uint16_t end;     /* that T has reached: it is to have those from `leave` to here */
-    bool changes;     /* the total */
+    uint16_t leave;   /* those before it leave */
+    uint16_t counted; /* those before it are in the total that is kept */
+    uint16_t known;   /* those before it were at T, or before, when the view was there */
+    uint16_t settled; /* those from `leave` to before it are to be in the total that is kept */
+    uint16_t end;     /* those before it are at T, or before */
+    bool changes;     /* the total at T */
 };
 
 static bool holds_something(const struct dl_view *view, uint16_t first, uint16_t end)
@@ -327,12 +337,13 @@ static uint16_t larger(uint16_t a, uint16_t b)
 static struct move look_at(const struct dl_window *window, const struct dl_view *view)
 {
     int64_t before = window->newest + (int32_t)(view->newest - (uint32_t)window->newest);
-    struct move move = {.counted = pane_place(view, before + 1), .end = pane_place(view, window->newest + 1)};
+    struct move move = {.counted = pane_place(view, before), .known = pane_place(view, before + 1),
+                        .settled = pane_place(view, window->newest), .end = pane_place(view, window->newest + 1)};
     /* Most often it is one, or all. */
     while (move.leave < move.end && dl_windows_index(window, &view->panes[move.leave]) <= window->newest - DL_PANES)
         move.leave++;
-    move.changes = holds_something(view, 0, smaller(move.leave, move.counted)) ||
-                   holds_something(view, larger(move.leave, move.counted), move.end);
+    move.changes = holds_something(view, 0, smaller(move.leave, move.known)) ||
+                   holds_something(view, larger(move.leave, move.known), move.end);
     return move;
 }
 
@@ -345,12 +356,14 @@ static void sum_panes(struct dl_windows *windows, const struct dl_view *view, ui
         dl_sum_add_packed(&windows->sum, data, view->panes[i].bytes, sign);
 }
 
-/* What the total at T has that the view's own has not. `packed` is where it lies. */
+/* What the panes from move->leave to before `end` have that the total that is kept has not. `packed` is room for it. */
 static struct dl_tally difference(struct dl_windows *windows, const struct dl_view *view, const struct move *move,
-                                  unsigned char *packed)
+                                  uint16_t end, unsigned char *packed)
 {
+    if (move->leave == 0 && end == move->counted + 1) /* one that came: most often */
+        return dl_view_tally(view, move->counted);
     sum_panes(windows, view, 0, smaller(move->leave, move->counted), -1);
-    sum_panes(windows, view, larger(move->leave, move->counted), move->end, 1);
+    sum_panes(windows, view, larger(move->leave, move->counted), end, 1);
     size_t bytes = dl_sum_take(&windows->sum, packed);
     return (struct dl_tally){.data = bytes == 0 ? NULL : packed, .bytes = (uint32_t)bytes};
 }
@@ -358,12 +371,12 @@ static struct dl_tally difference(struct dl_windows *windows, const struct dl_vi
 /* It is touched once. */
 static enum dl_status move_total(struct dl_windows *windows, struct dl_view *view, const struct move *move)
 {
-    if (move->end == move->leave) { /* nothing stays */
+    if (move->settled <= move->leave) { /* nothing stays */
         drop_tally(windows, &view->total);
         return DL_OK;
     }
     unsigned char packed[DL_PACKED_BYTES_MAX];
-    const struct dl_tally change = difference(windows, view, move, packed);
+    const struct dl_tally change = difference(windows, view, move, move->settled, packed);
     return add_tally(windows, &view->total, &change, 1);
 }
 
@@ -375,7 +388,7 @@ enum dl_status dl_windows_follow(struct dl_windows *windows, uint32_t subject, i
         return DL_OK;
     const struct move move = look_at(window, view);
     enum dl_status status = dl_changes_reserve_gone(windows, move.leave);
-    if (status == DL_OK && move.changes)
+    if (status == DL_OK)
         status = move_total(windows, view, &move);
     if (status != DL_OK)
         return status;
@@ -408,17 +421,12 @@ const struct dl_tally *dl_windows_total(struct dl_windows *windows, int64_t subj
 {
     const struct dl_window *window = &windows->window[w];
     const struct dl_view *view = &dl_registry_get(&windows->registry, subject)->views[w];
-    if (view->newest == (uint32_t)window->newest)
-        return &view->total;
     const struct move move = look_at(window, view);
-    if (!move.changes)
+    unsigned char packed[DL_PACKED_BYTES_MAX];
+    const struct dl_tally change = difference(windows, view, &move, move.end, packed);
+    if (change.bytes == 0)
         return &view->total;
-    size_t bytes = 0;
-    if (move.end > move.leave) {
-        unsigned char packed[DL_PACKED_BYTES_MAX];
-        const struct dl_tally change = difference(windows, view, &move, packed);
-        bytes = dl_packed_merge(windows->look_packed, &view->total, &change, 1);
-    }
+    size_t bytes = dl_packed_merge(windows->look_packed, &view->total, &change, 1);
     windows->look = (struct dl_tally){.data = bytes == 0 ? NULL : windows->look_packed, .bytes = (uint32_t)bytes};
     return &windows->look;
 }

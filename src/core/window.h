@@ -1,8 +1,9 @@
 /* Windows: panes, totals, the calendar that says which subjects have a pane
  * where, and the queue of views that changed. Internal to the engine.
  *
- *   panes of a window    P-59 … … P │ P+1 … P+ahead
- *                        in the total │ waiting for T
+ *   panes of a window    P-59 … … P-1  │  P   │ P+1 … P+ahead
+ *                        kept as a sum │ T's  │ waiting for T
+ *                        └── the total ───────┘
  *   calendar             one list of subjects per pane index, in a ring; when T
  *                        moves on, only the lists that T passes are read
  *
@@ -95,7 +96,7 @@ DL_MUST_USE enum dl_status dl_windows_follow(struct dl_windows *windows, uint32_
 /* The same for who waits in the calendar, until *done has grown to max: by DL_VIEW_COST for a view that moves, by 1 for
  * one that is there. */
 DL_MUST_USE enum dl_status dl_windows_follow_some(struct dl_windows *windows, size_t max, size_t *done);
-/* The total of a view at T, whether it has moved or not: the view's own, or one that is good until the next call. */
+/* The total of a view at T, whether it has moved or not; good until the next call. */
 const struct dl_tally *dl_windows_total(struct dl_windows *windows, int64_t subject, int window);
 
 /* First second that any window of the mask still holds; INT64_MAX: it has none. */
@@ -107,11 +108,37 @@ int64_t dl_windows_oldest_s(const struct dl_windows *windows, uint32_t mask);
  * makes the view dirty. DL_MEMORY: the pane may have been opened. */
 DL_MUST_USE enum dl_status dl_windows_add_pane(struct dl_windows *windows, uint32_t subject, int window, int64_t index,
                                                const struct dl_tally *tally);
-/* What was added to panes up to T's own is owed to the total. DL_MEMORY: it is
+/* What was added to panes before T's own is owed to the sum that is kept of them. DL_MEMORY: it is
  * unchanged. */
 DL_MUST_USE enum dl_status dl_windows_add_total(struct dl_windows *windows, uint32_t subject, int window,
                                                 const struct dl_tally *tally);
 
+/* Have the processor fetch a subject with its views; then, when they are there, what the views of the windows in the
+ * mask point to. Nothing changes. */
+DL_FETCHES dl_windows_fetch_subject(const struct dl_windows *windows, const struct dl_subject *subject)
+{
+    size_t bytes = sizeof *subject + (size_t)windows->count * sizeof subject->views[0];
+    for (size_t at = 0; at < bytes; at += DL_CACHE_LINE)
+        __builtin_prefetch((const char *)subject + at);
+}
+
+DL_FETCHES dl_windows_fetch(const struct dl_windows *windows, const struct dl_subject *subject, uint32_t mask)
+{
+    for (int w = 0; w < windows->count; w++) {
+        const struct dl_view *view = &subject->views[w];
+        if ((mask >> w & 1) == 0 || view->pane_count == 0)
+            continue;
+        __builtin_prefetch(view->total.data);
+        __builtin_prefetch(&view->panes[view->pane_count - 1]);
+        if (view->packed_bytes == 0)
+            continue;
+        __builtin_prefetch(view->packed + view->packed_bytes - 1);
+        __builtin_prefetch(view->packed + (view->packed_bytes > DL_CACHE_LINE ? view->packed_bytes - DL_CACHE_LINE : 0));
+    }
+}
+
+/* Whether a view had anything at T when it was there last; also where T's own pane and those before it cancel out. */
+bool dl_windows_holds(const struct dl_windows *windows, const struct dl_subject *subject, int window);
 /* The place of the pane at index, -1: there is none. */
 int dl_windows_pane(const struct dl_windows *windows, const struct dl_subject *subject, int window, int64_t index);
 /* A borrowed look at the tally of a pane, until the view's panes change. */

@@ -203,6 +203,7 @@ void dl_publish_one(struct dl_view *view, int64_t id, int window)
         score(view, published, window, 0, &before);
     if (dl_tally_empty(total)) {
         write_gone(view, &info, id, window, whole ? NULL : &before);
+        total = dl_engine_total(view->engine, id, window); /* others were asked for */
         *mark = (struct dl_mark){.full = false};
     } else {
         score(view, total, window, dl_engine_now(view->engine), &now);

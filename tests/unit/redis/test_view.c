@@ -191,6 +191,25 @@ START_TEST(test_vanish)
 }
 END_TEST
 
+/* An answer is taken back by an event of now: one window has nothing then, the other, which is asked on the way, has. */
+START_TEST(test_vanish_from_one)
+{
+    view_open(5);
+    apply_one(survey("a", 9, DL_ABSENT, T0));
+    advance(T0 + 2 * HOUR);
+    apply_one(survey("a", 3, DL_ABSENT, f.now_ms));
+    advance(T0 + 2 * HOUR + HOUR / 2); /* in another pane of both */
+    publish_all();
+    struct dl_event back = survey("a", 3, DL_ABSENT, f.now_ms);
+    back.sign = -1;
+    apply_one(back);
+    publish_all();
+    check_everything();
+    ck_assert_int_eq(number("EXISTS cx:{touchpoint:a}:1h"), 0);
+    ck_assert(dl_tally_empty(dl_engine_published(f.engine, dl_engine_find(f.engine, "touchpoint:a", 12), 0)));
+}
+END_TEST
+
 START_TEST(test_ranks)
 {
     view_open(5);
@@ -586,9 +605,9 @@ int main(void)
 {
     Suite *suite = suite_create("view");
     static const TTest *const *tests[] = {
-        &test_first, &test_meta, &test_changed_fields_only, &test_commands, &test_vanish, &test_ranks, &test_trends, &test_expiry,
-        &test_evicted, &test_changed_channel, &test_reader_sees_whole_hashes, &test_whole_hashes_in_one_script, &test_many, &test_overload,
-        &test_oldest_first,
+        &test_first, &test_meta, &test_changed_fields_only, &test_commands, &test_vanish, &test_vanish_from_one, &test_ranks,
+        &test_trends, &test_expiry, &test_evicted, &test_changed_channel, &test_reader_sees_whole_hashes,
+        &test_whole_hashes_in_one_script, &test_many, &test_overload, &test_oldest_first,
     };
     TCase *all = tcase_create("view");
     tcase_set_timeout(all, TIMEOUT_S);
