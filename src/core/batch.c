@@ -164,6 +164,7 @@ enum dl_status dl_batch_add(struct dl_batch *batch, const struct dl_event *event
     dl_increments(event, batch->options.service_level_threshold_ms, batch->options.short_abandon_ms, &increments);
     int64_t second = second_of(event->time_ms);
     int answers = event->type == DL_EVENT_SURVEY ? event->kano_count : 0;
+    DL_ASSERT(answers <= DL_KANO_ANSWERS_MAX);
     enum dl_status status = find_place(batch, event, second, &place);
     if (status == DL_OK)
         status = find_buckets(batch, place, &increments);

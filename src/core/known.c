@@ -6,7 +6,8 @@
 
 enum {
     CELLS_BYTES_FIRST = 4096,
-    CELLS_BYTES_MAX = 16 << 20 /* of the entries: then all are forgotten, those that are still needed come again */
+    CELLS_BYTES_MAX = 16 << 20, /* of the entries */
+    REFUSED_BYTES_MAX = 4 * CELLS_BYTES_MAX
 };
 static_assert(DL_NAME_BYTES_MAX <= UINT8_MAX, "a name's length fits the byte before it");
 static_assert(DL_CELL_SUBJECTS_MAX <= UINT8_MAX, "their number fits");
@@ -81,7 +82,9 @@ const struct dl_known_cell *dl_known_find(const struct dl_registry *registry, ui
     return cell != NULL && cell->lives == lives_of(registry, cell->subject, (size_t)cell->shared + cell->own) ? cell : NULL;
 }
 
-/* DL_FULL: they take what they may. */
+/* DL_FULL: they take what they may, and what is there stays: batches bring their cells in the same order, so that to make room
+ * for one would be to lose the one that comes next. After many that found no room all are forgotten, and those that are
+ * still needed come again: what has filled it may be cells of another day. */
 static enum dl_status reserve(struct dl_registry *registry, size_t bytes)
 {
     struct dl_known_cells *known = &registry->known;
@@ -112,8 +115,8 @@ void dl_known_keep(struct dl_registry *registry, uint64_t hash, const unsigned c
         size_t bytes = sizeof *cell + subjects * sizeof subject[0] + key_bytes;
         bytes = (bytes + DL_KNOWN_STEP - 1) / DL_KNOWN_STEP * DL_KNOWN_STEP;
         enum dl_status status = reserve(registry, bytes);
-        if (status == DL_FULL) {
-            known->bytes = 0;
+        if (status == DL_FULL && (known->refused += bytes) > REFUSED_BYTES_MAX) {
+            known->bytes = known->refused = 0;
             dl_table_clear(&known->table);
             status = reserve(registry, bytes);
         }

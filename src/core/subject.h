@@ -96,6 +96,7 @@ struct dl_known_cells {
     struct dl_table table;
     unsigned char *cells; /* dl_known_cell, one behind the other */
     size_t bytes, capacity;
+    size_t refused; /* bytes that found no room since it was full */
 };
 
 struct dl_registry {
