@@ -1,22 +1,13 @@
 /* Steps over a marked text, for the scanner. Behind its end there are zeros, at which
  * every step stops: nothing here asks where the end is, and whoever has read a whole text
- * sees whether that is where he stands. */
+ * sees whether that is where he stands. dl_load may load anywhere in it. */
 #pragma once
 
 #include "masks.h"
 
-#include <string.h>
+#include <delight/load.h>
 
-/* The next eight bytes, the first one lowest; behind the end there are zeros. */
-static inline uint64_t dl_load(const char *at)
-{
-    uint64_t loaded;
-    memcpy(&loaded, at, sizeof loaded);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    loaded = __builtin_bswap64(loaded);
-#endif
-    return loaded;
-}
+#include <string.h>
 
 /* The first of eight loaded bytes, which may be more. */
 static inline uint64_t dl_first_bytes(uint64_t loaded, size_t count)

@@ -119,8 +119,8 @@ uint8_t dl_event_form(const struct dl_event *event)
 
 bool dl_event_has_answer(const struct dl_event *event)
 {
-    _Static_assert(DL_ABSENT == -1, "which is all that has every bit");
-    return ((event->nps & event->csat & event->ces & event->expectation) != DL_ABSENT) | (event->kano_count > 0);
+    return event->nps != DL_ABSENT || event->csat != DL_ABSENT || event->ces != DL_ABSENT ||
+           event->expectation != DL_ABSENT || event->kano_count > 0;
 }
 
 enum dl_reject dl_event_time_check(int64_t time_ms, int64_t bound_ms)

@@ -2,6 +2,7 @@
 
 #include "cells.h"
 #include "hash.h"
+#include "key.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -277,26 +278,19 @@ size_t dl_batch_sources(const struct dl_batch *batch, const struct dl_batch_sour
     return batch->source_count;
 }
 
-static const unsigned char *take_name(const unsigned char *key, struct dl_name *name)
-{
-    name->bytes = *key++;
-    name->data = name->bytes == 0 ? NULL : (const char *)key;
-    return key + name->bytes;
-}
-
 static void read_cell(const struct dl_batch *batch, const struct dl_cell_entry *cell, struct dl_cell *out)
 {
     *out = (struct dl_cell){.touchpoint = {.data = NULL}};
     const unsigned char *key = cell->key;
     if (*key++ == CELL_PLACE) {
-        key = take_name(key, &out->touchpoint);
-        key = take_name(key, &out->stage);
-        key = take_name(key, &out->journey);
+        key = dl_key_take(key, &out->touchpoint);
+        key = dl_key_take(key, &out->stage);
+        key = dl_key_take(key, &out->journey);
     } else {
-        key = take_name(key, &out->feature);
+        key = dl_key_take(key, &out->feature);
     }
     for (int i = 0; i < batch->options.segments; i++)
-        key = take_name(key, &out->segment[i]);
+        key = dl_key_take(key, &out->segment[i]);
 }
 
 /* The counters of a slot that are not 0, as a list. */

@@ -1,6 +1,7 @@
 #include "cells.h"
 
 #include "hash.h"
+#include "key.h"
 
 #include <assert.h>
 #include <string.h>
@@ -29,7 +30,6 @@ static enum dl_status reserve_entry(struct dl_cells *cells, struct dl_table *tab
 }
 
 static_assert(DL_OCTAVES <= 64, "a bit for each octave");
-static_assert(DL_NAME_BYTES_MAX <= UINT8_MAX, "a name's length fits the byte before it");
 
 static size_t key_bytes(const struct dl_cell_names *names)
 {
@@ -84,12 +84,8 @@ static enum dl_status add_cell(struct dl_cells *cells, const struct dl_cell_name
     cell->number = cells->count++;
     unsigned char *key = cell->key;
     *key++ = names->kind;
-    for (int i = 0; i < names->count; i++) {
-        *key++ = (unsigned char)names->name[i]->bytes;
-        if (names->name[i]->bytes > 0)
-            memcpy(key, names->name[i]->data, names->name[i]->bytes);
-        key += names->name[i]->bytes;
-    }
+    for (int i = 0; i < names->count; i++)
+        key = dl_key_put(key, *names->name[i]);
     if (cells->last == NULL)
         cells->first = cell;
     else

@@ -1,5 +1,7 @@
 #include "known.h"
 
+#include "key.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,46 +11,30 @@ enum {
     CELLS_BYTES_MAX = 16 << 20, /* of the entries */
     REFUSED_BYTES_MAX = 4 * CELLS_BYTES_MAX
 };
-static_assert(DL_NAME_BYTES_MAX <= UINT8_MAX, "a name's length fits the byte before it");
 static_assert(DL_CELL_SUBJECTS_MAX <= UINT8_MAX, "their number fits");
 static_assert(DL_CELL_KEY_MAX <= UINT16_MAX, "a key's length fits");
 static_assert(sizeof(struct dl_known_cell) % DL_KNOWN_STEP == 0, "entries are aligned");
 
-static unsigned char *put_name(unsigned char *at, struct dl_name name)
-{
-    *at++ = (unsigned char)name.bytes;
-    if (name.bytes > 0)
-        memcpy(at, name.data, name.bytes);
-    return at + name.bytes;
-}
-
 size_t dl_cell_key(const struct dl_registry *registry, const struct dl_cell *cell, unsigned char *key)
 {
-    unsigned char *at = put_name(key, cell->touchpoint);
-    at = put_name(at, cell->stage);
-    at = put_name(at, cell->journey);
-    at = put_name(at, cell->feature);
+    unsigned char *at = dl_key_put(key, cell->touchpoint);
+    at = dl_key_put(at, cell->stage);
+    at = dl_key_put(at, cell->journey);
+    at = dl_key_put(at, cell->feature);
     for (int i = 0; i < registry->segments; i++)
-        at = put_name(at, cell->segment[i]);
+        at = dl_key_put(at, cell->segment[i]);
     return (size_t)(at - key);
-}
-
-static const unsigned char *take_name(const unsigned char *key, struct dl_name *name)
-{
-    name->bytes = *key++;
-    name->data = name->bytes == 0 ? NULL : (const char *)key;
-    return key + name->bytes;
 }
 
 void dl_cell_of_key(const struct dl_registry *registry, const unsigned char *key, struct dl_cell *cell)
 {
     *cell = (struct dl_cell){.touchpoint = {.data = NULL}};
-    key = take_name(key, &cell->touchpoint);
-    key = take_name(key, &cell->stage);
-    key = take_name(key, &cell->journey);
-    key = take_name(key, &cell->feature);
+    key = dl_key_take(key, &cell->touchpoint);
+    key = dl_key_take(key, &cell->stage);
+    key = dl_key_take(key, &cell->journey);
+    key = dl_key_take(key, &cell->feature);
     for (int i = 0; i < registry->segments; i++)
-        key = take_name(key, &cell->segment[i]);
+        key = dl_key_take(key, &cell->segment[i]);
 }
 
 static uint32_t lives_of(const struct dl_registry *registry, const uint32_t *subject, size_t subjects)

@@ -1,8 +1,9 @@
 #include <delight/time.h>
 
+#include <delight/load.h>
+
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 enum { SECOND_MS = 1000, MINUTE_MS = 60 * SECOND_MS, HOUR_MS = 60 * MINUTE_MS, DAY_MS = 24 * HOUR_MS };
 
@@ -143,23 +144,12 @@ static bool take_offset(struct cursor *cursor, int64_t *offset_ms)
     return true;
 }
 
-/* Eight characters, the first one lowest. */
-static uint64_t load(const char *text)
-{
-    uint64_t eight;
-    memcpy(&eight, text, sizeof eight);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    eight = __builtin_bswap64(eight);
-#endif
-    return eight;
-}
-
 /* "2026-11-22T10:00:00.123Z", as most producers write it, eight characters at once. false: it is something else, or no time. */
 static bool read_usual(const char *text, int64_t *time_ms)
 {
     /* Less "0000-00-", "00T00:00" and ":00.000Z": digits are their values, and what stands between them is 0. */
-    uint64_t date = load(text) ^ UINT64_C(0x2D30302D30303030), day_on = load(text + 8) ^ UINT64_C(0x30303A3030543030),
-             second_on = load(text + 16) ^ UINT64_C(0x5A3030302E30303A);
+    uint64_t date = dl_load(text) ^ UINT64_C(0x2D30302D30303030), day_on = dl_load(text + 8) ^ UINT64_C(0x30303A3030543030),
+             second_on = dl_load(text + 16) ^ UINT64_C(0x5A3030302E30303A);
     /* Of a digit above 9 and of anything but 0 between them the byte's top bit is set. */
     uint64_t wrong = ((date + UINT64_C(0x7F76767F76767676)) | date) |
                      ((day_on + UINT64_C(0x76767F76767F7676)) | day_on) |
