@@ -63,17 +63,12 @@ static void add_segments(const struct dl_batch *batch, struct dl_cell_names *nam
         names->name[names->count++] = &event->segment[i];
 }
 
-static_assert((int64_t)DL_SLOT_EVENTS_MAX * DL_KANO_ANSWERS_MAX + DL_KANO_ANSWERS_MAX <= INT32_MAX, "a slot's counts fit");
-
-/* DL_FULL also where the slot has counted as many events as its counts can hold. */
-static enum dl_status find_slot(struct dl_batch *batch, const struct dl_cell_names *names, int64_t second,
+static enum dl_status find_slot(struct dl_batch *batch, const struct dl_cell_names *names, int64_t second, int load,
                                 struct dl_slot **slot)
 {
     struct dl_cell_entry *cell;
     enum dl_status status = dl_cells_find(&batch->cells, names, &cell);
-    if (status == DL_OK)
-        status = dl_cells_slot(&batch->cells, cell, second, slot);
-    return status == DL_OK && (*slot)->counted >= DL_SLOT_EVENTS_MAX ? DL_FULL : status;
+    return status == DL_OK ? dl_cells_slot(&batch->cells, cell, second, load, slot) : status;
 }
 
 static enum dl_status find_buckets(struct dl_batch *batch, struct dl_slot *slot, const struct dl_increments *increments)
@@ -84,19 +79,32 @@ static enum dl_status find_buckets(struct dl_batch *batch, struct dl_slot *slot,
     return status;
 }
 
-static void count_one(struct dl_batch *batch, struct dl_slot *slot, uint64_t touched)
+static void count_one(struct dl_batch *batch, struct dl_slot *slot, int load, uint64_t touched)
 {
     batch->tallies += slot->counted == 0;
     slot->counted++;
+    slot->load += load;
     slot->touched |= touched;
+}
+
+/* Within DL_SLOT_LOAD_MAX. */
+static void add(int16_t *count, int sign)
+{
+    *count = (int16_t)(*count + sign);
 }
 
 static uint64_t count_kano(struct dl_slot *slot, const struct dl_kano_answer *answer, int sign)
 {
     DL_ASSERT(answer->category < DL_KANO_CATEGORIES);
     unsigned counter = (unsigned)DL_COUNT_KANO + answer->category;
-    slot->count[counter] += sign;
+    add(&slot->count[counter], sign);
     return UINT64_C(1) << counter;
+}
+
+/* To its Kano counters an event adds as often as it has answers, to any other once. */
+static int load_of(int answers)
+{
+    return answers > 1 ? answers : 1;
 }
 
 static void count_increments(struct dl_batch *batch, struct dl_slot *slot, const struct dl_increments *increments,
@@ -104,18 +112,19 @@ static void count_increments(struct dl_batch *batch, struct dl_slot *slot, const
 {
     uint64_t touched = increments->once | increments->summed;
     for (uint64_t left = increments->once; left != 0; left &= left - 1)
-        slot->count[__builtin_ctzll(left)] += event->sign;
+        add(&slot->count[__builtin_ctzll(left)], event->sign);
     if (increments->summed != 0)
         for (int i = 0; i < DL_SUMS; i++)
             slot->sum[i] += event->sign * increments->sum[i];
     for (int i = 0; i < increments->buckets; i++)
-        *dl_slot_bucket(slot, increments->bucket[i]) += event->sign;
+        add(dl_slot_bucket(slot, increments->bucket[i]), event->sign);
     for (int i = 0; i < answers; i++)
         touched |= count_kano(slot, &event->kano[i], event->sign);
-    count_one(batch, slot, touched);
+    count_one(batch, slot, load_of(answers), touched);
 }
 
-static enum dl_status find_place(struct dl_batch *batch, const struct dl_event *event, int64_t second, struct dl_slot **slot)
+static enum dl_status find_place(struct dl_batch *batch, const struct dl_event *event, int64_t second, int load,
+                                 struct dl_slot **slot)
 {
     struct dl_cell_names names;
     names.kind = CELL_PLACE;
@@ -124,7 +133,7 @@ static enum dl_status find_place(struct dl_batch *batch, const struct dl_event *
     names.name[1] = &event->stage;
     names.name[2] = &event->journey;
     add_segments(batch, &names, event);
-    return find_slot(batch, &names, second, slot);
+    return find_slot(batch, &names, second, load, slot);
 }
 
 /* Each Kano answer also counts by its feature, wherever it was given. */
@@ -137,7 +146,7 @@ static enum dl_status find_features(struct dl_batch *batch, const struct dl_even
         names.count = 1;
         names.name[0] = &event->kano[i].feature;
         add_segments(batch, &names, event);
-        enum dl_status status = find_slot(batch, &names, second, &slots[i]);
+        enum dl_status status = find_slot(batch, &names, second, event->kano_count, &slots[i]); /* all may be of one feature */
         if (status != DL_OK)
             return status;
     }
@@ -146,8 +155,8 @@ static enum dl_status find_features(struct dl_batch *batch, const struct dl_even
 
 static void count_answer(struct dl_batch *batch, struct dl_slot *slot, const struct dl_kano_answer *answer, int sign)
 {
-    slot->count[DL_COUNT_EVENTS] += sign;
-    count_one(batch, slot, UINT64_C(1) << DL_COUNT_EVENTS | count_kano(slot, answer, sign));
+    add(&slot->count[DL_COUNT_EVENTS], sign);
+    count_one(batch, slot, 1, UINT64_C(1) << DL_COUNT_EVENTS | count_kano(slot, answer, sign));
 }
 
 static int64_t second_of(int64_t time_ms)
@@ -166,7 +175,7 @@ enum dl_status dl_batch_add(struct dl_batch *batch, const struct dl_event *event
     int64_t second = second_of(event->time_ms);
     int answers = event->type == DL_EVENT_SURVEY ? event->kano_count : 0;
     DL_ASSERT(answers <= DL_KANO_ANSWERS_MAX);
-    enum dl_status status = find_place(batch, event, second, &place);
+    enum dl_status status = find_place(batch, event, second, load_of(answers), &place);
     if (status == DL_OK)
         status = find_buckets(batch, place, &increments);
     if (status == DL_OK && answers > 0)

@@ -110,6 +110,17 @@ enum dl_status dl_cells_find(struct dl_cells *cells, const struct dl_cell_names 
     return add_cell(cells, names, hash, out);
 }
 
+static void note_found(struct dl_cell_entry *cell, struct dl_slot *slot)
+{
+    if (cell->newest == NULL || slot->second >= cell->newest_second) {
+        cell->newest = slot;
+        cell->newest_second = slot->second;
+    } else {
+        cell->other = slot;
+        cell->other_second = slot->second;
+    }
+}
+
 static enum dl_status add_slot(struct dl_cells *cells, struct dl_cell_entry *cell, int64_t second, uint64_t hash,
                                struct dl_slot **out)
 {
@@ -128,17 +139,27 @@ static enum dl_status add_slot(struct dl_cells *cells, struct dl_cell_entry *cel
         cell->first = slot;
     else
         cell->last->next = slot;
-    cell->recent = cell->last = slot;
+    cell->last = slot;
+    note_found(cell, slot);
     dl_table_put(&cells->slot_table, hash, reference);
     *out = slot;
     return DL_OK;
 }
 
-enum dl_status dl_cells_slot(struct dl_cells *cells, struct dl_cell_entry *cell, int64_t second, struct dl_slot **out)
+static bool takes(const struct dl_slot *slot, int load)
 {
-    /* Most events of a batch are of now: the cell's recent slot is theirs. */
-    if (cell->recent != NULL && cell->recent->second == second) {
-        *out = cell->recent;
+    return slot->load + load <= DL_SLOT_LOAD_MAX;
+}
+
+enum dl_status dl_cells_slot(struct dl_cells *cells, struct dl_cell_entry *cell, int64_t second, int load, struct dl_slot **out)
+{
+    /* Most events of a batch are of now, and in a re-read of what their partition has come to. */
+    if (cell->newest_second == second && cell->newest != NULL && takes(cell->newest, load)) {
+        *out = cell->newest;
+        return DL_OK;
+    }
+    if (cell->other_second == second && cell->other != NULL && takes(cell->other, load)) {
+        *out = cell->other;
         return DL_OK;
     }
     const int64_t key[2] = {cell->number, second};
@@ -146,8 +167,9 @@ enum dl_status dl_cells_slot(struct dl_cells *cells, struct dl_cell_entry *cell,
     struct dl_table_cursor cursor = dl_table_look(&cells->slot_table, hash);
     for (uint32_t at; (at = dl_table_next(&cells->slot_table, &cursor)) != DL_TABLE_NONE;) {
         struct dl_slot *slot = dl_arena_at(&cells->arena, at);
-        if (slot->second == second && slot->cell == cell) {
-            cell->recent = *out = slot;
+        if (slot->second == second && slot->cell == cell && takes(slot, load)) {
+            note_found(cell, slot);
+            *out = slot;
             return DL_OK;
         }
     }

@@ -17,25 +17,26 @@
 
 enum {
     DL_OCTAVES = DL_HISTOGRAMS * DL_HISTOGRAM_BLOCKS,
-    /* Events of a slot at most, so that 32 bits hold its counts: many more than come within a second. */
-    DL_SLOT_EVENTS_MAX = 1 << 20
+    /* What a slot takes at most, so that 16 bits hold its counts. A second with more of it has more than one. */
+    DL_SLOT_LOAD_MAX = INT16_MAX
 };
 
 /* Eight buckets of a histogram. */
 struct dl_octave {
-    int32_t count[DL_HISTOGRAM_BLOCK];
+    int16_t count[DL_HISTOGRAM_BLOCK];
 };
 
 struct dl_slot {
     struct dl_cell_entry *cell;
     struct dl_slot *next;  /* of the cell */
     int64_t second;
-    int64_t counted;       /* events, adds plus retractions; 0 only where an event found no room */
     uint64_t touched;      /* scalars: bits by counter */
     uint64_t octaves;      /* that there are: bits, from the first histogram counter on */
     struct dl_octave *octave; /* those, ascending, side by side */
+    int32_t counted;       /* events, adds plus retractions; 0 only where an event found no room */
+    int32_t load;          /* no count of it is larger: an event adds the most that it may add to one */
     int64_t sum[DL_SUMS];
-    int32_t count[DL_COUNT_SCALARS];
+    int16_t count[DL_COUNT_SCALARS];
 };
 
 /* The names of a cell, as they come. */
@@ -49,7 +50,8 @@ struct dl_cell_names {
 struct dl_cell_entry {
     struct dl_cell_entry *next; /* in the order in which they came */
     struct dl_slot *first, *last;
-    struct dl_slot *recent;
+    struct dl_slot *newest, *other; /* by second; of the others, the one found last. NULL: none */
+    int64_t newest_second, other_second;
     uint32_t number;
     unsigned char key[]; /* the kind, then each name behind its length */
 };
@@ -68,13 +70,14 @@ void dl_cells_deinit(struct dl_cells *cells);
 /* Each finds, or makes: DL_FULL, DL_MEMORY; then nothing has changed. */
 DL_MUST_USE enum dl_status dl_cells_find(struct dl_cells *cells, const struct dl_cell_names *names,
                                          struct dl_cell_entry **cell);
-DL_MUST_USE enum dl_status dl_cells_slot(struct dl_cells *cells, struct dl_cell_entry *cell, int64_t second,
+/* One that takes as much more. */
+DL_MUST_USE enum dl_status dl_cells_slot(struct dl_cells *cells, struct dl_cell_entry *cell, int64_t second, int load,
                                          struct dl_slot **slot);
 /* Room for a histogram's counter. */
 DL_MUST_USE enum dl_status dl_cells_octave(struct dl_cells *cells, struct dl_slot *slot, uint16_t counter);
 
 /* Where it is counted, once there is room. */
-static inline int32_t *dl_slot_bucket(struct dl_slot *slot, uint16_t counter)
+static inline int16_t *dl_slot_bucket(struct dl_slot *slot, uint16_t counter)
 {
     unsigned number = counter - (unsigned)DL_COUNT_SCALARS;
     int before = __builtin_popcountll(slot->octaves & ((UINT64_C(1) << number / DL_HISTOGRAM_BLOCK) - 1));

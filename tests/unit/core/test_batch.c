@@ -368,35 +368,49 @@ static enum dl_status sum_tally(void *context, const struct dl_batch_tally *tall
     return DL_OK;
 }
 
-static enum dl_status see_kano(void *context, const struct dl_batch_tally *tally)
+struct seen {
+    int64_t kano[2], events[2]; /* of the place, of the feature */
+    int tallies[2];
+};
+
+static enum dl_status see(void *context, const struct dl_batch_tally *tally)
 {
-    int64_t *kano = context;
+    struct seen *seen = context;
+    int feature = tally->cell->feature.bytes > 0;
+    seen->events[feature] += tally->events;
+    seen->tallies[feature]++;
     for (size_t i = 0; i < tally->count; i++)
         if (tally->counters[i] == DL_COUNT_KANO + DL_KANO_REVERSE)
-            kano[tally->cell->feature.bytes > 0] += tally->values[i];
+            seen->kano[feature] += tally->values[i];
     return DL_OK;
 }
 
-/* A slot's counts have 32 bits: it takes a million events, and then the batch is full. */
-START_TEST(full_of_one_second)
+/* A slot's counts have 16 bits: a second with more has more than one slot, and counts all of it. */
+START_TEST(many_within_one_second)
 {
-    enum { EVENTS = (1 << 20) / DL_KANO_ANSWERS_MAX };
-    struct dl_batch *batch = sample_batch(0);
-    struct dl_event event = sample_survey("a", SAMPLE_MS);
-    event.kano_count = DL_KANO_ANSWERS_MAX;
-    for (int i = 0; i < DL_KANO_ANSWERS_MAX; i++)
-        event.kano[i] = (struct dl_kano_answer){dl_name_of("f"), DL_KANO_REVERSE};
-    for (int i = 0; i < EVENTS; i++)
-        ck_assert_int_eq(dl_batch_add(batch, &event), DL_OK);
-    for (int i = 0; i < 2; i++)
-        ck_assert_int_eq(dl_batch_add(batch, &event), DL_FULL);
-    int64_t kano[2] = {0, 0}; /* of the place, of the feature */
-    MUST(dl_batch_each(batch, see_kano, kano) == DL_OK);
-    ck_assert_int_eq(kano[0], (int64_t)EVENTS * DL_KANO_ANSWERS_MAX);
-    ck_assert_int_eq(kano[1], (int64_t)EVENTS * DL_KANO_ANSWERS_MAX);
-    event.time_ms += 1000;
-    ck_assert_int_eq(dl_batch_add(batch, &event), DL_OK);
-    dl_batch_destroy(batch);
+    enum { EVENTS = 40000, ANSWERS = DL_KANO_ANSWERS_MAX };
+    for (int sign = -1; sign <= 1; sign += 2) {
+        struct dl_batch *batch = sample_batch(0);
+        struct dl_event event = sample_survey("a", SAMPLE_MS);
+        event.sign = sign;
+        event.kano_count = ANSWERS;
+        for (int i = 0; i < ANSWERS; i++)
+            event.kano[i] = (struct dl_kano_answer){dl_name_of("f"), DL_KANO_REVERSE};
+        for (int i = 0; i < EVENTS; i++) {
+            event.time_ms = SAMPLE_MS - (i % 3 == 0) * 1000; /* and now and then of the second before */
+            add(batch, &event);
+        }
+        struct seen seen = {.kano = {0, 0}};
+        MUST(dl_batch_each(batch, see, &seen) == DL_OK);
+        ck_assert_int_eq(seen.kano[0], (int64_t)sign * EVENTS * ANSWERS);
+        ck_assert_int_eq(seen.kano[1], (int64_t)sign * EVENTS * ANSWERS);
+        ck_assert_int_eq(seen.events[0], EVENTS);
+        ck_assert_int_eq(seen.events[1], (int64_t)EVENTS * ANSWERS);
+        for (int i = 0; i < 2; i++) /* all but the last slot of a second are full */
+            ck_assert_int_le(seen.tallies[i], EVENTS * ANSWERS / (INT16_MAX - ANSWERS) + 2);
+        ck_assert_uint_eq(dl_batch_tallies(batch), (size_t)seen.tallies[0] + (size_t)seen.tallies[1]);
+        dl_batch_destroy(batch);
+    }
 }
 END_TEST
 
@@ -489,7 +503,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, covers_partitions);
     tcase_add_test(tests, carries_what_ingest_reports);
     tcase_add_test(tests, full_counts_nothing);
-    tcase_add_test(tests, full_of_one_second);
+    tcase_add_test(tests, many_within_one_second);
     tcase_add_test(tests, full_at_any_place);
     tcase_add_test(tests, buckets_in_any_order);
 }
