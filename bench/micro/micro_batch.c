@@ -42,8 +42,10 @@ static double one_round(const struct micro_events *events, size_t batch_events, 
     for (size_t i = 0, room = 0; i < events->count; i++) {
         micro_events_expand(events, i, &event);
         bool duplicate = false;
-        if (dedupe != NULL)
-            must(dl_dedupe_check(dedupe, offset + (int64_t)i, &event, &duplicate));
+        if (dedupe != NULL) {
+            const struct dl_dedupe_mark mark = dl_dedupe_mark(dedupe, &event);
+            must(dl_dedupe_check(dedupe, offset + (int64_t)i, &mark, &duplicate));
+        }
         if (duplicate)
             continue;
         enum dl_status status = DL_FULL;

@@ -248,7 +248,7 @@ enum dl_status dl_letters_read(struct dl_letters *letters, const struct dl_lette
         .start_ms = letters->choice.since_ms,
         .dead_letters = true,
     };
-    const struct dl_kafka_callbacks callbacks = {on_record, on_start, on_position, on_loss, letters};
+    const struct dl_kafka_callbacks callbacks = {on_record, NULL, on_start, on_position, on_loss, letters};
     for (int32_t p = 0; p < letters->partition_count; p++) {
         int64_t from = dl_places_offset(&letters->choice.from, p);
         letters->next[p] = from > 0 ? from : 0;

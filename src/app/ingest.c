@@ -25,7 +25,7 @@ bool dl_ingest_stopping(const struct dl_ingest *ingest)
 
 /* ---- Partitions ---- */
 
-static struct dl_ingest_partition *partition_at(struct dl_ingest *ingest, uint16_t topic_index, int32_t number)
+struct dl_ingest_partition *dl_ingest_partition_at(struct dl_ingest *ingest, uint16_t topic_index, int32_t number)
 {
     DL_ASSERT(topic_index < ingest->options.source.topic_count && number >= 0);
     struct dl_ingest_topic *topic = &ingest->topics[topic_index];
@@ -33,7 +33,7 @@ static struct dl_ingest_partition *partition_at(struct dl_ingest *ingest, uint16
     if (wanted > topic->partition_count) {
         struct dl_ingest_partition *grown = realloc(topic->partitions, wanted * sizeof *grown);
         if (grown == NULL)
-            return NULL;
+            dl_ingest_out_of_memory(ingest);
         for (size_t i = topic->partition_count; i < wanted; i++)
             grown[i] = (struct dl_ingest_partition){.next = -1, .end = -1};
         topic->partitions = grown;
@@ -94,8 +94,8 @@ static bool try_hand_over(struct dl_ingest *ingest)
     return true;
 }
 
-/* Waits for dead letters or for the loop, whichever is in the way; that it waits is seen by its figures. */
-static void wait_a_little(struct dl_ingest *ingest)
+/* That it waits is seen by its figures. */
+void dl_ingest_wait_a_little(struct dl_ingest *ingest)
 {
     dl_ingest_tell_figures(ingest, dl_monotonic_ms());
     if (ingest->deadletter != NULL && dl_deadletter_outstanding(ingest->deadletter) > 0)
@@ -122,148 +122,19 @@ void dl_ingest_hand_over_or_wait(struct dl_ingest *ingest)
     while (!try_hand_over(ingest)) {
         if (dl_ingest_deaf(ingest))
             return;
-        wait_a_little(ingest);
+        dl_ingest_wait_a_little(ingest);
     }
 }
 
-/* ---- Records ---- */
+/* ---- Positions ---- */
 
-/* false: it was not taken, so neither is the record. */
-static bool dead_letter(struct dl_ingest *ingest, struct dl_kafka_record *record, enum dl_reject reason, const char *detail)
-{
-    dl_kafka_take_headers(record); /* they go with it */
-    if (ingest->options.dead_letter_topic != NULL && ingest->commit != NULL) {
-        if (!dl_ingest_group_dead_letter(ingest, record, dl_reject_word(reason), detail))
-            return false;
-        dl_batch_counts(ingest->open)->rejected[reason]++;
-        return true;
-    }
-    dl_batch_counts(ingest->open)->rejected[reason]++;
-    if (ingest->deadletter == NULL) {
-        dl_note(dl_ingest_notes(ingest), DL_NOTE_WARNING, "not an event: counted, and dropped for want of a dead-letter topic",
-                DL_TEXT("topic", ingest->options.source.topics[record->topic]), DL_NUMBER("partition", record->partition),
-                DL_NUMBER("offset", record->offset), DL_TEXT("reason", dl_reject_word(reason)), DL_TEXT("detail", detail));
-        return true;
-    }
-    /* An earlier run has sent it. An offset beyond the partition's end was of a topic that has been created anew since. */
-    int64_t recalled = dl_deadletter_recalled(ingest->deadletter, record->topic, record->partition);
-    if (record->offset <= recalled && recalled < record->end)
-        return true;
-    while (dl_deadletter_send(ingest->deadletter, record, dl_reject_word(reason), detail) == DL_FULL) {
-        if (dl_ingest_deaf(ingest))
-            return false;
-        wait_a_little(ingest);
-    }
-    return true;
-}
-
-/* false: it was not counted. */
-static bool count_event(struct dl_ingest *ingest, const struct dl_event *event)
-{
-    enum dl_status status = dl_batch_add(ingest->open, event);
-    if (status == DL_FULL) {
-        dl_ingest_hand_over_or_wait(ingest);
-        if (dl_ingest_deaf(ingest))
-            return false;
-        status = dl_batch_add(ingest->open, event);
-    }
-    if (status == DL_MEMORY)
-        dl_ingest_out_of_memory(ingest);
-    DL_ASSERT(status == DL_OK);
-    struct dl_ingest_counts *counts = dl_batch_counts(ingest->open);
-    counts->accepted[event->type]++;
-    counts->retracted += event->sign < 0;
-    return true;
-}
-
-static bool is_duplicate(struct dl_ingest *ingest, struct dl_ingest_partition *partition, int64_t offset,
-                         const struct dl_event *event)
-{
-    if (ingest->options.dedupe_records == 0)
-        return false;
-    if (partition->dedupe == NULL)
-        partition->dedupe = dl_dedupe_create(ingest->options.dedupe_records);
-    bool duplicate = false;
-    if (partition->dedupe == NULL || dl_dedupe_check(partition->dedupe, offset, event, &duplicate) != DL_OK)
-        dl_ingest_out_of_memory(ingest);
-    return duplicate;
-}
-
-static void cover(struct dl_ingest *ingest, struct dl_ingest_partition *partition, uint16_t topic, int32_t number, int64_t from,
-                  int64_t next, int64_t end)
+void dl_ingest_cover(struct dl_ingest *ingest, struct dl_ingest_partition *partition, uint16_t topic, int32_t number,
+                     int64_t from, int64_t next, int64_t end)
 {
     if (dl_batch_cover(ingest->open, topic, number, from, next, end) != DL_OK)
         dl_ingest_out_of_memory(ingest);
     partition->next = next;
     partition->end = end;
-}
-
-struct asked {
-    struct dl_kafka_record *record;
-    const struct dl_dedupe *dedupe;
-    struct dl_header headers[DL_KAFKA_HEADERS_MAX];
-};
-
-static void take_headers(struct dl_message *message)
-{
-    struct asked *asked = message->context;
-    struct dl_kafka_record *record = asked->record;
-    dl_kafka_take_headers(record);
-    for (size_t i = 0; i < record->header_count; i++)
-        asked->headers[i] = (struct dl_header){record->headers[i].key, record->headers[i].value, record->headers[i].value_bytes};
-    message->headers = asked->headers;
-    message->header_count = record->header_count;
-}
-
-static void on_id(void *context, struct dl_name id)
-{
-    const struct asked *asked = context;
-    dl_dedupe_expect(asked->dedupe, id);
-}
-
-static void on_record(void *context, struct dl_kafka_record *record)
-{
-    struct dl_ingest *ingest = context;
-    if (dl_ingest_deaf(ingest))
-        return;
-    struct dl_ingest_partition *partition = partition_at(ingest, record->topic, record->partition);
-    if (partition == NULL)
-        dl_ingest_out_of_memory(ingest);
-
-    struct asked asked; /* not set: it is large, and mostly not needed */
-    asked.record = record;
-    asked.dedupe = partition->dedupe;
-    const struct dl_message message = {.value = record->value,
-                                       .value_bytes = record->value_bytes,
-                                       .timestamp_ms = record->timestamp_ms,
-                                       .take_headers = take_headers,
-                                       .on_id = partition->dedupe != NULL ? on_id : NULL,
-                                       .context = &asked};
-    struct dl_event event;
-    char detail[DL_DETAIL_SIZE];
-    enum dl_reject reject = dl_decode(ingest->decoder, &message, INT64_MAX, &event, detail);
-
-    if (record->warm_up) {
-        if (reject == DL_ACCEPTED)
-            (void)is_duplicate(ingest, partition, record->offset, &event);
-        return;
-    }
-    /* What was counted is covered, whoever asks to stop meanwhile: a position short of it would have it counted again. */
-    bool taken = true;
-    if (reject != DL_ACCEPTED)
-        taken = dead_letter(ingest, record, reject, detail);
-    else if (is_duplicate(ingest, partition, record->offset, &event))
-        dl_batch_counts(ingest->open)->duplicates++;
-    else
-        taken = count_event(ingest, &event);
-    if (!taken)
-        return;
-    struct dl_ingest_counts *counts = dl_batch_counts(ingest->open);
-    counts->records++;
-    counts->bytes += (int64_t)(record->value_bytes + record->key_bytes);
-    cover(ingest, partition, record->topic, record->partition, partition->next >= 0 ? partition->next : record->offset,
-          record->offset + 1, record->end);
-    partition->timestamp_ms = record->timestamp_ms > 0 ? record->timestamp_ms : partition->timestamp_ms;
 }
 
 /* Kafka mode: a topic was made anew, or its log cut off. By policy an alarm, or an empty link, [to, to), in a batch of
@@ -282,16 +153,14 @@ static void go_back(struct dl_ingest *ingest, uint16_t topic, int32_t number, in
     dl_ingest_hand_over_or_wait(ingest);
     if (dl_ingest_deaf(ingest))
         return;
-    cover(ingest, partition_at(ingest, topic, number), topic, number, to, to, to);
+    dl_ingest_cover(ingest, dl_ingest_partition_at(ingest, topic, number), topic, number, to, to, to);
     dl_ingest_hand_over_or_wait(ingest);
 }
 
 static void on_start(void *context, uint16_t topic, int32_t number, int64_t offset)
 {
     struct dl_ingest *ingest = context;
-    struct dl_ingest_partition *partition = partition_at(ingest, topic, number);
-    if (partition == NULL)
-        dl_ingest_out_of_memory(ingest);
+    struct dl_ingest_partition *partition = dl_ingest_partition_at(ingest, topic, number);
     if (ingest->commit != NULL && partition->next > offset)
         go_back(ingest, topic, number, partition->next, offset);
     dl_dedupe_destroy(partition->dedupe);
@@ -301,21 +170,17 @@ static void on_start(void *context, uint16_t topic, int32_t number, int64_t offs
 static void on_position(void *context, uint16_t topic, int32_t number, int64_t next, int64_t end)
 {
     struct dl_ingest *ingest = context;
-    struct dl_ingest_partition *partition = partition_at(ingest, topic, number);
-    if (partition == NULL)
-        dl_ingest_out_of_memory(ingest);
+    struct dl_ingest_partition *partition = dl_ingest_partition_at(ingest, topic, number);
     /* Nothing new: a position that is committed once more may by now be one of another topic of the same name. */
     if (dl_ingest_deaf(ingest) || (partition->next == next && partition->end == end))
         return;
-    cover(ingest, partition, topic, number, partition->next >= 0 ? partition->next : next, next, end);
+    dl_ingest_cover(ingest, partition, topic, number, partition->next >= 0 ? partition->next : next, next, end);
 }
 
 static void on_loss(void *context, uint16_t topic, int32_t number, int64_t from, int64_t to)
 {
     struct dl_ingest *ingest = context;
-    struct dl_ingest_partition *partition = partition_at(ingest, topic, number);
-    if (partition == NULL)
-        dl_ingest_out_of_memory(ingest);
+    struct dl_ingest_partition *partition = dl_ingest_partition_at(ingest, topic, number);
     if (to < from) {
         go_back(ingest, topic, number, from, to);
         return;
@@ -326,7 +191,7 @@ static void on_loss(void *context, uint16_t topic, int32_t number, int64_t from,
     }
     dl_batch_counts(ingest->open)->lost += to - from;
     /* It is known, said and counted: the source chain goes on over it. */
-    cover(ingest, partition, topic, number, partition->next >= 0 && partition->next < from ? partition->next : from, to, to);
+    dl_ingest_cover(ingest, partition, topic, number, partition->next >= 0 && partition->next < from ? partition->next : from, to, to);
 }
 
 void dl_ingest_forget_partitions(struct dl_ingest *ingest)
@@ -338,7 +203,7 @@ void dl_ingest_forget_partitions(struct dl_ingest *ingest)
         }
 }
 
-const struct dl_kafka_callbacks dl_ingest_callbacks = {on_record, on_start, on_position, on_loss, NULL};
+const struct dl_kafka_callbacks dl_ingest_callbacks = {dl_ingest_on_record, dl_ingest_settle, on_start, on_position, on_loss, NULL};
 
 /* ---- The thread ---- */
 
@@ -391,7 +256,7 @@ static void drain(struct dl_ingest *ingest)
         return;
     }
     while (!try_hand_over(ingest) && dl_monotonic_ms() < deadline)
-        wait_a_little(ingest);
+        dl_ingest_wait_a_little(ingest);
 }
 
 /* Its interval is over; or it holds the last of what was there at the start, for which publishing waits. */

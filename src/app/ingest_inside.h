@@ -1,4 +1,4 @@
-/* The inside of ingest, shared by ingest.c (the thread, records, memory mode) and
+/* The inside of ingest, shared by ingest.c (the thread, batches, positions, memory mode), ingest_records.c and
  * ingest_group.c (kafka mode: membership, transactions, rebalances). */
 #pragma once
 
@@ -13,6 +13,7 @@ enum {
     DL_INGEST_POLL_MS = 5,  /* how long one call into librdkafka may wait */
     DL_INGEST_WAIT_MS = 5,  /* between two tries while the next stage is busy */
     DL_INGEST_FIGURES_SLOTS = 2,
+    DL_INGEST_WAITING = 2,  /* events, until they are counted */
 };
 
 struct dl_ingest_partition {
@@ -27,6 +28,24 @@ struct dl_ingest_topic {
     size_t partition_count;
 };
 
+/* Where a record came from. */
+struct dl_ingest_place {
+    uint16_t topic;
+    int32_t partition;
+    int64_t offset;
+    int64_t end;          /* of the partition, as last seen */
+    int64_t timestamp_ms; /* -1: none */
+    int64_t bytes;        /* key and value */
+};
+
+/* An accepted event that waits to be counted (ingest_records.c). */
+struct dl_ingest_event {
+    struct dl_event event; /* its names lie in the record */
+    struct dl_ingest_place place;
+    struct dl_dedupe_mark mark;
+    bool warm_up; /* only looked at for duplicates */
+};
+
 struct dl_ingest {
     struct dl_ingest_options options;
     struct dl_kafka_source *source;   /* kafka mode: NULL while this process is not in the group */
@@ -34,6 +53,8 @@ struct dl_ingest {
     struct dl_decoder *decoder;
     struct dl_ingest_topic *topics;
     struct dl_batch *open;
+    struct dl_ingest_event waiting[DL_INGEST_WAITING]; /* a ring; none between polls */
+    unsigned waiting_first, waiting_count;
     int64_t delivered_reported; /* dead letters */
     int64_t handed_ms;          /* when the last batch was handed over */
     int64_t settle_ms;          /* not before this is ingest held up for dead letters again */
@@ -73,10 +94,22 @@ _Noreturn void dl_ingest_out_of_memory(const struct dl_ingest *ingest);
 void dl_ingest_open_batch(struct dl_ingest *ingest);
 /* The open batch is at its limit: nothing more is read until it is gone. */
 void dl_ingest_hand_over_or_wait(struct dl_ingest *ingest);
+/* For dead letters or for the loop, whichever is in the way. */
+void dl_ingest_wait_a_little(struct dl_ingest *ingest);
+struct dl_ingest_partition *dl_ingest_partition_at(struct dl_ingest *ingest, uint16_t topic, int32_t number);
+/* The open batch has [from, next) of the partition; from matters where it had nothing of it. */
+void dl_ingest_cover(struct dl_ingest *ingest, struct dl_ingest_partition *partition, uint16_t topic, int32_t number,
+                     int64_t from, int64_t next, int64_t end);
 /* What was remembered of all partitions is void. */
 void dl_ingest_forget_partitions(struct dl_ingest *ingest);
 extern const struct dl_kafka_callbacks dl_ingest_callbacks; /* without context */
 
+/* ---- ingest_records.c ---- */
+
+/* Of struct dl_kafka_callbacks. */
+void dl_ingest_on_record(void *context, struct dl_kafka_record *record);
+/* Counts the events that wait. Of struct dl_kafka_callbacks as well: their records are about to go. */
+void dl_ingest_settle(void *context);
 /* ---- ingest_figures.c ---- */
 
 /* Of struct dl_kafka_source_options. */

@@ -75,7 +75,8 @@ static enum dl_status take_line(struct scorer *scorer, const char *data, size_t 
     }
     bool duplicate = false;
     if (scorer->dedupe != NULL) {
-        enum dl_status status = dl_dedupe_check(scorer->dedupe, (int64_t)scorer->line, &event, &duplicate);
+        const struct dl_dedupe_mark mark = dl_dedupe_mark(scorer->dedupe, &event);
+        enum dl_status status = dl_dedupe_check(scorer->dedupe, (int64_t)scorer->line, &mark, &duplicate);
         if (status != DL_OK)
             return status;
     }

@@ -30,8 +30,6 @@ struct dl_message {
     /* Where headers are dear: called when they matter, and once at most; fills in
      * headers and header_count. NULL: they are there. */
     void (*take_headers)(struct dl_message *message);
-    /* A hint, while the rest of the event is read: its id, unless it turns out to be none. NULL: not wanted. */
-    void (*on_id)(void *context, struct dl_name id);
     void *context;
 };
 
@@ -48,12 +46,16 @@ void dl_decoder_destroy(struct dl_decoder *decoder);
  * is that event whatever the headers say: they are not asked for.
  * now_ms bounds what a record's own timestamp may claim: event times are held
  * against min(timestamp, now) + 5 min (INT64_MAX: no bound, and no future_time
- * without a timestamp). DL_ACCEPTED: *event is whole, its names are valid until the next call. Otherwise
+ * without a timestamp). DL_ACCEPTED: *event is whole, its names are valid until the next call, and mostly longer (dl_decoder_holds_names). Otherwise
  * the reason, the first in DESIGN 4's order, and in detail (DL_DETAIL_SIZE
  * bytes) which field or byte and what was expected, without any value of
  * customer or id. */
 enum dl_reject dl_decode(struct dl_decoder *decoder, const struct dl_message *message, int64_t now_ms,
                          struct dl_event *event, char *detail);
+
+/* Whether names of the last accepted event lie in the decoder, where the next call puts others. If not, they lie in what
+ * the message pointed to (value, headers) and in the catalogue. */
+bool dl_decoder_holds_names(const struct dl_decoder *decoder);
 
 /* For `score --strict`: calls on_field for each top-level field of an accepted
  * plain event that the contract does not know. Borrowed name. */

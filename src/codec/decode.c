@@ -93,6 +93,11 @@ enum dl_reject dl_decode(struct dl_decoder *decoder, const struct dl_message *me
     return dl_reference_decode(&decoder->schema, decoder->catalogue, &known, now_ms, &decoder->root, event, detail);
 }
 
+bool dl_decoder_holds_names(const struct dl_decoder *decoder)
+{
+    return decoder->root != NULL || dl_scanner_holds_strings(&decoder->scanner);
+}
+
 static bool is_known_field(const struct dl_decoder *decoder, const char *name)
 {
     for (int i = 0; i < decoder->schema.count; i++) {

@@ -34,6 +34,7 @@ void dl_scanner_init(struct dl_scanner *scanner, const struct dl_schema *schema,
     scanner->catalogue = catalogue;
     scanner->mark = mark;
     scanner->segments = segments;
+    scanner->spare = scanner->unescaped;
     scanner->type_row = scanner->time_row = scanner->id_row = 0;
     memset(scanner->relevant, 0, sizeof scanner->relevant);
     memset(scanner->ignored, 0, sizeof scanner->ignored);
@@ -113,10 +114,20 @@ static inline const char *read_string(struct dl_scanner *scanner, const char *at
             *quote = quote_from(&scanner->marked, *quote, end);
         return end;
     }
-    string->data = at + 1;
+    string->data = scanner->message->value + (at + 1 - scanner->marked.text);
     string->bytes = (uint32_t)(end - at - 1);
     *quote += QUOTES_OF_BOTH;
     return end + 1;
+}
+
+/* Of nobody's interest: nothing of it is kept. */
+static inline const char *pass_string(struct dl_scanner *scanner, const char *at, const uint16_t **quote)
+{
+    struct dl_name unused;
+    char *spare = scanner->spare;
+    at = read_string(scanner, at, quote, &unused);
+    scanner->spare = spare;
+    return at;
 }
 
 static inline const char *read_name(struct dl_scanner *scanner, const char *at, const uint16_t **quote,
@@ -125,14 +136,6 @@ static inline const char *read_name(struct dl_scanner *scanner, const char *at, 
     struct dl_name *name = dl_field_at(row, target);
     at = read_string(scanner, at, quote, name);
     return at == NULL || name->bytes > DL_NAME_BYTES_MAX || (row->required && name->bytes == 0) ? NULL : at;
-}
-
-static inline const char *read_id(struct dl_scanner *scanner, const char *at, const uint16_t **quote, struct dl_name *id)
-{
-    at = read_string(scanner, at, quote, id);
-    if (at != NULL && scanner->message->on_id != NULL)
-        scanner->message->on_id(scanner->message->context, *id);
-    return at;
 }
 
 static inline const char *read_integer(const char *at, const uint16_t **quote, const struct dl_field_row *row, void *target)
@@ -243,7 +246,6 @@ static const char *read_kano(struct dl_scanner *scanner, const char *at, const u
 static inline const char *read_value(struct dl_scanner *scanner, const struct dl_key_row *row, const char *at,
                                      const uint16_t **quote, void *target)
 {
-    struct dl_name unused;
     const uint16_t *inner; /* and no one else's: *quote may stay in a register */
     /* Most are of these three. Branches are guessed better, and sooner known to be wrong, than where a table leads. */
     if (row->kind == DL_AS_NAME)
@@ -251,12 +253,12 @@ static inline const char *read_value(struct dl_scanner *scanner, const struct dl
     if (row->kind == DL_AS_INTEGER)
         return read_integer(at, quote, row->field, target);
     if (row->kind == DL_AS_PERSON) /* and learned keys */
-        return read_string(scanner, at, quote, &unused);
+        return pass_string(scanner, at, quote);
     switch (row->kind) {
     case DL_AS_TYPE:
         return read_type(scanner, at, quote, target);
     case DL_AS_ID:
-        return read_id(scanner, at, quote, &((struct dl_event *)target)->id);
+        return read_string(scanner, at, quote, &((struct dl_event *)target)->id);
     case DL_AS_TIME:
         return read_time(&scanner->marked, at, quote, &((struct dl_event *)target)->time_ms);
     case DL_AS_WORD:

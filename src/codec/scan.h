@@ -1,5 +1,5 @@
 /* The scanner: reads an ordinary event in one pass, without a tree and without
- * allocating, and hands out strings of its own copy of the text. It only ever accepts,
+ * allocating, and hands out strings as they lie in the message. It only ever accepts,
  * or says that the record is not for it; then the reference decides. Not for it is
  * every fault, and what is unusual: escapes in a key or a word, an
  * integer written like 90e-1, objects and arrays more than DL_SKIP_DEPTH_MAX deep, more than
@@ -34,9 +34,15 @@ void dl_scanner_init(struct dl_scanner *scanner, const struct dl_schema *schema,
                      const struct dl_catalogue *catalogue, dl_mark *mark);
 
 /* true: *event is what the reference would make of the record; its names point into the
- * scanner, the record's headers or the catalogue. false: the record is not for the
+ * message's value, the record's headers or the catalogue; into the scanner where it holds strings. false: the record is not for the
  * scanner, and *event holds nothing of use. */
 bool dl_scan(struct dl_scanner *scanner, const struct dl_message *message, int64_t now_ms, struct dl_event *event);
+
+/* Strings of the last text that had escapes: in `unescaped`. */
+static inline bool dl_scanner_holds_strings(const struct dl_scanner *scanner)
+{
+    return scanner->spare != scanner->unescaped;
+}
 
 /* ---- For tests and benchmarks: how a decoder (decode.c) scans ---- */
 

@@ -84,7 +84,7 @@ struct dl_kafka_header {
     size_t value_bytes;
 };
 
-/* Borrowed: valid during on_record. */
+/* Borrowed: valid during on_record; key, value and headers until on_settle. */
 struct dl_kafka_record {
     uint16_t topic; /* index into topics */
     int32_t partition;
@@ -103,6 +103,8 @@ struct dl_kafka_record {
 
 struct dl_kafka_callbacks {
     void (*on_record)(void *context, struct dl_kafka_record *record);
+    /* After one record or several, before anything else is told: their memory is about to go. NULL: not wanted. */
+    void (*on_settle)(void *context);
     /* The partition starts (or starts again, after data was lost) at `offset`: what
      * was remembered of it (duplicates) is void. */
     void (*on_start)(void *context, uint16_t topic, int32_t partition, int64_t offset);

@@ -262,8 +262,16 @@ static void partition_error(struct dl_kafka_topic *topic, const rd_kafka_message
     }
 }
 
+static void settle(const struct dl_kafka_source *source)
+{
+    if (source->callbacks.on_settle != NULL)
+        source->callbacks.on_settle(source->callbacks.context);
+}
+
 static void deliver(struct dl_kafka_source *source, const rd_kafka_message_t *message)
 {
+    if (message->err)
+        settle(source);
     if (message->err == RD_KAFKA_RESP_ERR__FATAL) {
         dl_kafka_trouble_fatal(&source->trouble, source->client);
         return;
@@ -315,6 +323,8 @@ static size_t take(struct dl_kafka_source *source, int timeout_ms, size_t count_
         bytes += (int64_t)source->messages[i]->len;
         deliver(source, source->messages[i]);
     }
+    if (count > 0)
+        settle(source);
     /* Together: memory and counts of references are librdkafka's thread's too, and go from core to core each time. */
     for (ssize_t i = 0; i < count; i++)
         rd_kafka_message_destroy(source->messages[i]);

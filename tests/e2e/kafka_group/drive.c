@@ -284,7 +284,7 @@ static int run_member(const struct dl_kafka_options *kafka)
                                                            .start_ms = INT64_MIN,
                                                            .warm_up_records = options.warm_up,
                                                            .group = &group};
-    const struct dl_kafka_callbacks callbacks = {on_record, on_start, on_position, on_loss, NULL};
+    const struct dl_kafka_callbacks callbacks = {on_record, NULL, on_start, on_position, on_loss, NULL};
     memset(next, -1, sizeof next);
     if (options.id)
         start_producer();

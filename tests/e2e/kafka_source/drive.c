@@ -147,7 +147,7 @@ static int read_topics(const struct dl_kafka_options *kafka)
                                                            .start_ms = options.start_ms,
                                                            .warm_up_records = options.warm_up,
                                                            .retention_ms_min = options.retention_ms};
-    const struct dl_kafka_callbacks callbacks = {on_record, on_start, on_position, on_loss, NULL};
+    const struct dl_kafka_callbacks callbacks = {on_record, NULL, on_start, on_position, on_loss, NULL};
     struct dl_kafka_source *source;
     if (dl_kafka_source_create(&source_options, &callbacks, &source) != DL_OK)
         return 1;

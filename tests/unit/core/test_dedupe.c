@@ -9,8 +9,8 @@ static bool check(struct dl_dedupe *dedupe, int64_t offset, const char *id, int 
     event.id = dl_name_of(id);
     event.sign = sign;
     bool duplicate = false;
-    dl_dedupe_expect(dedupe, event.id); /* which changes nothing */
-    MUST(dl_dedupe_check(dedupe, offset, &event, &duplicate) == DL_OK);
+    const struct dl_dedupe_mark mark = dl_dedupe_mark(dedupe, &event);
+    MUST(dl_dedupe_check(dedupe, offset, &mark, &duplicate) == DL_OK);
     return duplicate;
 }
 
@@ -59,21 +59,58 @@ START_TEST(of_one_record)
 }
 END_TEST
 
-/* Against a model that looks through all that went before. */
-static void run_round(uint64_t seed)
+static struct dl_dedupe_mark mark_of(const struct dl_dedupe *dedupe, const char *id)
 {
-    enum { NOTES = 3000 };
+    struct dl_event event = sample_survey("shop", SAMPLE_MS);
+    event.id = dl_name_of(id);
+    return dl_dedupe_mark(dedupe, &event);
+}
+
+static bool check_mark(struct dl_dedupe *dedupe, int64_t offset, struct dl_dedupe_mark mark)
+{
+    bool duplicate;
+    MUST(dl_dedupe_check(dedupe, offset, &mark, &duplicate) == DL_OK);
+    return duplicate;
+}
+
+/* Whoever marks events ahead of their checks gets the same answers, whatever is noted meanwhile, and however much. */
+START_TEST(marked_ahead)
+{
+    enum { OTHERS = 5000 };
+    struct dl_dedupe *dedupe = dl_dedupe_create(OTHERS);
+    struct dl_dedupe_mark a = mark_of(dedupe, "a"), again = mark_of(dedupe, "a"), none = mark_of(dedupe, "");
+    struct dl_dedupe_mark b = mark_of(dedupe, "b"), late = mark_of(dedupe, "b");
+    ck_assert(!check_mark(dedupe, 0, a));
+    ck_assert(check_mark(dedupe, 1, again));
+    ck_assert(!check_mark(dedupe, 2, none));
+    for (int i = 0; i < OTHERS - 1; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "%d", i);
+        ck_assert(!check(dedupe, 3 + i, id, 1));
+    }
+    ck_assert(!check_mark(dedupe, OTHERS + 2, b));
+    ck_assert(check_mark(dedupe, OTHERS + 3, late));
+    ck_assert(!check_mark(dedupe, OTHERS + 4, a)); /* too long ago */
+    dl_dedupe_destroy(dedupe);
+}
+END_TEST
+
+/* Against a model that looks through all that went before. */
+static void run_round(uint64_t seed, int count, int64_t records_min, int64_t records_max)
+{
+    enum { NOTES = 40000 };
     static struct {
         int64_t offset;
         int id, sign;
     } notes[NOTES];
+    MUST(count <= NOTES);
     struct random random = {seed};
-    int64_t records = draw_in(&random, 1, draw_one_in(&random, 2) ? 20 : 2500);
+    int64_t records = draw_in(&random, records_min, records_max);
     int64_t ids = draw_in(&random, 1, 2 * records);
     int64_t gap = draw_one_in(&random, 2) ? 1 : 5;
     struct dl_dedupe *dedupe = dl_dedupe_create(records);
     int64_t offset = draw_in(&random, 0, 1000);
-    for (int i = 0; i < NOTES; i++) {
+    for (int i = 0; i < count; i++) {
         offset += draw_in(&random, 1, gap) + (draw_one_in(&random, 500) ? records : 0);
         notes[i].offset = offset;
         notes[i].id = (int)draw_in(&random, 1, ids);
@@ -91,8 +128,12 @@ static void run_round(uint64_t seed)
 
 START_TEST(equals_a_model)
 {
-    for (uint64_t seed = 1; seed <= 60; seed++)
-        run_round(seed);
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        run_round(seed, 3000, 1, 20);
+        run_round(seed, 3000, 20, 2500);
+        run_round(seed, 40000, 1, 20);    /* longer than there are numbers */
+        run_round(seed, 20000, 100, 400); /* long enough for many a line that is full */
+    }
 }
 END_TEST
 
@@ -100,6 +141,7 @@ static void add_tests(TCase *tests)
 {
     tcase_add_test(tests, within_n_offsets);
     tcase_add_test(tests, of_one_record);
+    tcase_add_test(tests, marked_ahead);
     tcase_add_test(tests, equals_a_model);
 }
 

@@ -21,6 +21,7 @@
 extern void *__libc_malloc(size_t bytes);
 extern void *__libc_calloc(size_t count, size_t bytes);
 extern void *__libc_realloc(void *memory, size_t bytes);
+extern void *__libc_memalign(size_t alignment, size_t bytes);
 extern void __libc_free(void *memory);
 
 static struct {
@@ -60,6 +61,14 @@ void *realloc(void *block, size_t bytes)
         return NULL;
     memory.held += memory.armed && block == NULL;
     return __libc_realloc(block, bytes);
+}
+
+void *aligned_alloc(size_t alignment, size_t bytes)
+{
+    if (fails())
+        return NULL;
+    memory.held += memory.armed;
+    return __libc_memalign(alignment, bytes);
 }
 
 void free(void *block)
@@ -259,7 +268,8 @@ static bool use_dedupe(void)
         struct dl_event event = sample_survey("a", SAMPLE_MS);
         event.id = dl_name_of(id);
         bool duplicate = false;
-        enum dl_status status = dl_dedupe_check(dedupe, i, &event, &duplicate);
+        const struct dl_dedupe_mark mark = dl_dedupe_mark(dedupe, &event);
+        enum dl_status status = dl_dedupe_check(dedupe, i, &mark, &duplicate);
         DL_ASSERT(!duplicate && (status == DL_OK || status == DL_MEMORY));
         whole = whole && status == DL_OK;
     }

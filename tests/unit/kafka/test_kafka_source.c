@@ -8,7 +8,7 @@ enum { PARTITIONS = 3 };
 /* What the source has handed out. */
 struct seen {
     int64_t next[PARTITIONS]; /* expected offset */
-    int64_t records, losses, starts, positions, warm_up;
+    int64_t records, losses, starts, positions, warm_up, unsettled;
     int64_t end[PARTITIONS];
 };
 
@@ -27,12 +27,20 @@ static void on_record(void *context, struct dl_kafka_record *record)
     ck_assert_int_eq(memcmp(record->value, value, record->value_bytes), 0);
     ck_assert_int_gt(record->end, record->offset);
     seen.records++;
+    seen.unsettled++;
     seen.warm_up += record->warm_up;
+}
+
+static void on_settle(void *context)
+{
+    (void)context;
+    seen.unsettled = 0;
 }
 
 static void on_start(void *context, uint16_t topic, int32_t partition, int64_t offset)
 {
     (void)context, (void)topic;
+    ck_assert_int_eq(seen.unsettled, 0);
     seen.starts++;
     seen.next[partition] = offset;
 }
@@ -41,6 +49,7 @@ static void on_position(void *context, uint16_t topic, int32_t partition, int64_
 {
     (void)context, (void)topic;
     ck_assert_int_eq(next, seen.next[partition]);
+    ck_assert_int_eq(seen.unsettled, 0);
     ck_assert_int_ge(end, next);
     seen.end[partition] = end;
     seen.positions++;
@@ -50,6 +59,7 @@ static void on_loss(void *context, uint16_t topic, int32_t partition, int64_t fr
 {
     (void)context, (void)topic, (void)partition;
     ck_assert_int_lt(from, to);
+    ck_assert_int_eq(seen.unsettled, 0);
     seen.losses++;
 }
 
@@ -58,7 +68,7 @@ static void open_at(int64_t start_ms)
     static const char *const topics[] = {"t"};
     const struct dl_kafka_source_options options = {
         .kafka = mock.options, .topics = topics, .topic_count = 1, .start_ms = start_ms, .retention_ms_min = 1};
-    const struct dl_kafka_callbacks callbacks = {on_record, on_start, on_position, on_loss, NULL};
+    const struct dl_kafka_callbacks callbacks = {on_record, on_settle, on_start, on_position, on_loss, NULL};
     ck_assert_int_eq(dl_kafka_source_create(&options, &callbacks, &source), DL_OK);
 }
 
@@ -77,7 +87,12 @@ static void teardown(void)
     mock_close(&mock);
 }
 
-#define POLL dl_kafka_source_poll(source, 5)
+static void poll_once(void)
+{
+    dl_kafka_source_poll(source, 5);
+    ck_assert_int_eq(seen.unsettled, 0);
+}
+#define POLL poll_once()
 
 START_TEST(reads_everything_from_the_beginning)
 {
@@ -208,7 +223,7 @@ START_TEST(what_librdkafka_refuses_is_invalid)
     const struct dl_kafka_property properties[] = {{"bootstrap.servers", "127.0.0.1:1"}, {"fetch.wait.max.ms", "often"}};
     const struct dl_kafka_source_options options = {
         .kafka = {properties, 2, "unit", &mock.sink}, .topics = topics, .topic_count = 1, .start_ms = INT64_MIN};
-    const struct dl_kafka_callbacks callbacks = {on_record, on_start, on_position, on_loss, NULL};
+    const struct dl_kafka_callbacks callbacks = {on_record, NULL, on_start, on_position, on_loss, NULL};
     source = NULL;
     ck_assert_int_eq(dl_kafka_source_create(&options, &callbacks, &source), DL_INVALID);
     ck_assert_int_ge(mock_notes(&mock, "fetch.wait.max.ms"), 1);
