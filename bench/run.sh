@@ -17,5 +17,5 @@ done
 
 deploy/packages.sh build redis broker test bench
 cmake --preset release >/dev/null
-cmake --build --preset release --target delightd delight-load noop-consumer >/dev/null
+cmake --build --preset release --target delightd delight-load noop-consumer core-distance >/dev/null
 exec $python bench/suite/main.py "$@"

@@ -4,6 +4,7 @@ import statistics
 from xml.sax.saxutils import escape
 
 NOOP, MEMORY, KAFKA = "no-op consumer", "memory mode", "kafka mode"
+NEAR = 3  # Times the least distance of the two cores: they share a cache as long as it is no more.
 BUSY = 0.9  # Below it the no-op consumer waits, and the broker is measured.
 
 
@@ -173,7 +174,15 @@ def figure_rows(figures):
     return rows
 
 
-def markdown(records, absent):
+def apart(records):
+    """Those of runs whose cores were near each other from beginning to end, and the others. What measured no distance is in both."""
+    known = [r["result"]["distance"] for r in records if r["result"].get("distance")]
+    near = [r for r in records if not r["result"].get("distance") or r["result"]["distance"] <= NEAR * min(known)]
+    far = [r for r in records if not r["result"].get("distance") or r["result"]["distance"] > NEAR * min(known)]
+    return (near, far) if known and max(known) > NEAR * min(known) else (records, [])
+
+
+def tables(records, absent):
     figures = Figures(records)
     parts = []
     if figures.variants("candidates"):
@@ -181,7 +190,19 @@ def markdown(records, absent):
     rows = figure_rows(figures)
     if rows:
         parts.append(table(["#", "figure", "measured", "to reach", "reached"], rows))
-    stages = stage_table(figures)
+    return parts
+
+
+def markdown(records, absent):
+    near, far = apart(records)
+    parts = tables(records, absent)
+    if far:
+        known = [sorted(r["result"]["distance"] for r in some if r["result"].get("distance")) for some in (near, far)]
+        (least, most), (far_least, far_most) = ((some[0], some[-1]) for some in known)
+        parts += [f"**The two cores were not always equally near each other**: a cache line went there and back in {least} to {most} ns in "
+                  f"{len(known[0])} runs, and in {far_least} to {far_most} ns in {len(known[1])}. The former alone:",
+                  *tables(near, absent)]  # fmt: skip
+    stages = stage_table(Figures(records))
     if stages:
         parts.append(stages)
     loads = [record["load"] for record in records]

@@ -1,6 +1,7 @@
 """bench/run.sh without its measurements: what it would run, what it keeps, and what it makes of results."""
 
 import json
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -88,6 +89,32 @@ def test_the_table_pairs_rounds():
     assert "| 1 | CPU added per event, memory mode | 2000 (1000 … 3000) ns | ≤ 150 ns | no |" in text
     assert "load average 0.5 to 1.5" in text
     assert "| memory mode, 5 ms | 1.5 / 3.25 | 5 / - | broker 0.25 |" in text
+
+
+def test_runs_whose_cores_were_far_apart_stand_apart():
+    def pair(number, distance, other_distance, wall):
+        return [reread("no-op consumer", number, 1.0, 0.001, busiest=0.95, distance=distance),
+                reread("memory mode", number, wall, 0.002, distance=other_distance)]  # fmt: skip
+
+    same = [*pair(0, 50, 80, 2.0), *pair(1, 75, 51, 2.0)]
+    text = report.markdown(same, {})
+    assert "not always equally near" not in text
+    assert text.count("| 1 | events/s, memory mode / no-op consumer, from the first record on |") == 1
+    # In the second round the no-op consumer's cores were far from each other, in the third memory mode's.
+    text = report.markdown([*pair(0, 50, 80, 2.0), *pair(1, 350, 70, 1.0), *pair(2, 60, 340, 10.0)], {})
+    assert "in 50 to 80 ns in 4 runs, and in 340 to 350 ns in 2." in text
+    found = [line for line in text.splitlines() if line.startswith("| 1 | events/s, memory mode / no-op consumer, from the first record on |")]
+    assert ["0.50 (0.10 … 1.00)" in found[0], "| 0.50 |" in found[1], len(found)] == [True, True, 2]
+
+
+def test_the_distance_of_cores_is_measured():
+    distance = program("delightd", "DELIGHTD").with_name("core-distance")
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    if len(cores) == 2:
+        done = subprocess.run([distance, *map(str, cores)], capture_output=True, text=True, timeout=60, check=True)
+        assert int(done.stdout) > 0
+    assert subprocess.run([distance, "0"], capture_output=True, timeout=60, check=False).returncode == 2
+    assert subprocess.run([distance, "0", "100000"], capture_output=True, timeout=60, check=False).returncode == 1
 
 
 def test_an_idle_no_op_consumer_is_said():
