@@ -100,7 +100,7 @@ static rd_kafka_t *create(const char *brokers, int count, char **properties)
     set(conf, "enable.auto.offset.store", "false");
     set(conf, "enable.partition.eof", "true");
     set(conf, "isolation.level", "read_committed");
-    set(conf, "queued.min.messages", "1000000"); /* as delightd: fetching pauses at this threshold */
+    set(conf, "queued.min.messages", "1000000"); /* never full: before librdkafka 2.2 it would pause for a second then */
     for (int i = 0; i < count; i++) {
         char *value = strchr(properties[i], '=');
         if (value == NULL)
