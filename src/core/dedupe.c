@@ -113,7 +113,9 @@ static uint32_t next_line(const struct dl_dedupe *dedupe, uint32_t at)
 /* The entry of the hash's newest note, and its line; NULL: there is none. */
 static uint32_t *find(const struct dl_dedupe *dedupe, uint64_t low, uint64_t high, uint32_t *at)
 {
-    for (*at = home_of(dedupe, low);; *at = next_line(dedupe, *at)) {
+    const uint32_t home = home_of(dedupe, low);
+    *at = home;
+    do {
         struct line *line = &dedupe->lines[*at];
         for (unsigned left = tagged(line, (uint32_t)low); left != 0; left &= left - 1) {
             uint32_t *number = &line->number[__builtin_ctz(left)];
@@ -125,7 +127,9 @@ static uint32_t *find(const struct dl_dedupe *dedupe, uint64_t low, uint64_t hig
         }
         if (!is_there(dedupe, line->spilled))
             return NULL;
-    }
+        *at = next_line(dedupe, *at);
+    } while (*at != home); /* ids that come again and again keep a line spilled that has room by now: it may be all of them */
+    return NULL;
 }
 
 /* An entry for a hash that has none. There are more than twice as many as notes. */

@@ -95,6 +95,35 @@ START_TEST(marked_ahead)
 }
 END_TEST
 
+/* An id whose hash begins at that line of so many. */
+static struct dl_dedupe_mark mark_at(unsigned line, unsigned lines, uint64_t number)
+{
+    uint64_t part = ((uint64_t)line << 32) / lines + 1;
+    return (struct dl_dedupe_mark){.low = part << 32 | number, .high = number};
+}
+
+/* Each line has been full once, and an id that did not fit it comes again and again. */
+START_TEST(every_line_has_spilled)
+{
+    enum { RECORDS = 15, LINES = 6, ENTRIES = 7 };
+    struct dl_dedupe *dedupe = dl_dedupe_create(RECORDS);
+    struct dl_dedupe_mark over[LINES];
+    uint64_t number = 0;
+    int64_t offset = 0;
+    for (unsigned line = 0; line < LINES; line++) {
+        for (unsigned i = line > 0; i < ENTRIES; i++) /* one of the line before lies there */
+            ck_assert(!check_mark(dedupe, offset++, mark_at(line, LINES, ++number)));
+        over[line] = mark_at(line, LINES, ++number);
+        ck_assert(!check_mark(dedupe, offset++, over[line]));
+        for (unsigned i = 0; i <= line; i++)
+            ck_assert(check_mark(dedupe, offset++, over[i]));
+    }
+    ck_assert(!check_mark(dedupe, offset++, mark_at(2, LINES, ++number)));
+    ck_assert(check_mark(dedupe, offset, over[LINES - 1]));
+    dl_dedupe_destroy(dedupe);
+}
+END_TEST
+
 /* Against a model that looks through all that went before. */
 static void run_round(uint64_t seed, int count, int64_t records_min, int64_t records_max)
 {
@@ -142,6 +171,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, within_n_offsets);
     tcase_add_test(tests, of_one_record);
     tcase_add_test(tests, marked_ahead);
+    tcase_add_test(tests, every_line_has_spilled);
     tcase_add_test(tests, equals_a_model);
 }
 
