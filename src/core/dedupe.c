@@ -15,12 +15,12 @@
  * that is forgotten its place is free. Where all seven are of notes that are not, the eighth goes to the next line, and its
  * number is kept as `spilled`: as long as that note is not forgotten, a look-up goes on there.
  *
- * Before numbers run out the index is made anew, and they begin again. */
+ * Before numbers run out they begin again: what is there gets lower ones, in place. */
 enum {
     ENTRIES = 7,
     NOTES_PER_LINE = 3,
     NOTES_FIRST = 1024,
-    NUMBERS_PER_NOTE = 1024, /* of the ring: making the index anew so seldom costs nothing */
+    NUMBERS_PER_NOTE = 1024, /* of the ring: going through the index so seldom costs nothing */
     AHEAD = 8                /* notes */
 };
 #define RECORDS_MAX INT64_C(100000000)
@@ -175,8 +175,25 @@ static void forget_old(struct dl_dedupe *dedupe, int64_t offset)
     }
 }
 
-/* As many notes as there are, in a ring of this capacity, and numbered from 1 on. */
-static enum dl_status renew(struct dl_dedupe *dedupe, uint64_t capacity)
+static void number_anew(struct dl_dedupe *dedupe, uint32_t *number)
+{
+    *number = is_there(dedupe, *number) ? *number - dedupe->oldest + 1 : 0;
+}
+
+/* The oldest note becomes number 1. */
+static void number_from_1(struct dl_dedupe *dedupe)
+{
+    for (uint32_t at = 0; at < dedupe->line_count; at++) {
+        struct line *line = &dedupe->lines[at];
+        for (unsigned i = 0; i < ENTRIES; i++)
+            number_anew(dedupe, &line->number[i]);
+        number_anew(dedupe, &line->spilled);
+    }
+    dedupe->oldest = 1;
+}
+
+/* The notes that there are, in a ring of this capacity, and numbered from 1 on. */
+static enum dl_status grow(struct dl_dedupe *dedupe, uint64_t capacity)
 {
     uint32_t line_count = (uint32_t)(capacity / NOTES_PER_LINE + 1);
     struct note *notes = malloc(capacity * sizeof *notes);
@@ -205,13 +222,15 @@ static enum dl_status renew(struct dl_dedupe *dedupe, uint64_t capacity)
 /* Room for one more note, and a number for it. */
 static enum dl_status reserve(struct dl_dedupe *dedupe)
 {
-    uint64_t numbers = (uint64_t)dedupe->capacity * NUMBERS_PER_NOTE;
-    bool numbered = (uint64_t)dedupe->oldest + dedupe->used < (numbers < UINT32_MAX ? numbers : UINT32_MAX);
-    if (dedupe->used < dedupe->capacity)
-        return numbered ? DL_OK : renew(dedupe, dedupe->capacity);
+    if (dedupe->used < dedupe->capacity) {
+        uint64_t numbers = (uint64_t)dedupe->capacity * NUMBERS_PER_NOTE;
+        if ((uint64_t)dedupe->oldest + dedupe->used >= (numbers < UINT32_MAX ? numbers : UINT32_MAX))
+            number_from_1(dedupe);
+        return DL_OK;
+    }
     DL_ASSERT(dedupe->used <= dedupe->records);
     uint64_t capacity = dedupe->capacity == 0 ? NOTES_FIRST : (uint64_t)dedupe->capacity * 2;
-    return renew(dedupe, capacity > (uint64_t)dedupe->records + 1 ? (uint64_t)dedupe->records + 1 : capacity);
+    return grow(dedupe, capacity > (uint64_t)dedupe->records + 1 ? (uint64_t)dedupe->records + 1 : capacity);
 }
 
 struct dl_dedupe_mark dl_dedupe_mark(const struct dl_dedupe *dedupe, const struct dl_event *event)

@@ -277,6 +277,17 @@ static bool use_dedupe(void)
     return whole;
 }
 
+static bool run_dedupe_on(struct dl_dedupe *dedupe, int from, int to)
+{
+    bool whole = true;
+    for (int i = from; i < to; i++) {
+        const struct dl_dedupe_mark mark = {.low = (uint64_t)i << 32, .high = (uint64_t)i};
+        bool duplicate = false;
+        whole = whole && dl_dedupe_check(dedupe, i, &mark, &duplicate) == DL_OK && !duplicate;
+    }
+    return whole;
+}
+
 static bool use_catalogue(void)
 {
     struct dl_catalogue *catalogue = dl_catalogue_create(DL_UNKNOWN_ACCEPT);
@@ -328,6 +339,21 @@ START_TEST(duplicates)
 }
 END_TEST
 
+/* Once it holds all that it may, it asks for no more, however long it runs: numbers begin again in place. */
+START_TEST(duplicates_need_no_more)
+{
+    enum { RECORDS = 20, MANY = 100000 };
+    struct dl_dedupe *dedupe = dl_dedupe_create(RECORDS);
+    ck_assert(run_dedupe_on(dedupe, 0, 2 * RECORDS));
+    memory.left = 1;
+    memory.armed = true;
+    bool whole = run_dedupe_on(dedupe, 2 * RECORDS, MANY);
+    memory.armed = false;
+    ck_assert(whole);
+    dl_dedupe_destroy(dedupe);
+}
+END_TEST
+
 START_TEST(catalogues)
 {
     fail_everywhere(use_catalogue);
@@ -340,6 +366,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, engines);
     tcase_add_test(tests, chains);
     tcase_add_test(tests, duplicates);
+    tcase_add_test(tests, duplicates_need_no_more);
     tcase_add_test(tests, catalogues);
 }
 
