@@ -66,34 +66,20 @@ void dl_table_put(struct dl_table *table, uint64_t hash, uint32_t value)
     table->used++;
 }
 
-/* DL_TABLE_NONE: it is not there. */
-static uint32_t seek(const struct dl_table *table, uint32_t tag, uint32_t value)
+static uint32_t find_entry(const struct dl_table *table, uint32_t tag, uint32_t value)
 {
     DL_ASSERT(table->entries != NULL);
     uint32_t at = tag & table->mask;
     while (table->entries[at].value != value || table->entries[at].tag != tag) {
-        if (table->entries[at].value == DL_TABLE_NONE)
-            return DL_TABLE_NONE;
+        DL_ASSERT(table->entries[at].value != DL_TABLE_NONE);
         at = (at + 1) & table->mask;
     }
     return at;
 }
 
-static uint32_t find_entry(const struct dl_table *table, uint32_t tag, uint32_t value)
+void dl_table_remove(struct dl_table *table, uint64_t hash, uint32_t value)
 {
-    uint32_t at = seek(table, tag, value);
-    DL_ASSERT(at != DL_TABLE_NONE);
-    return at;
-}
-
-void dl_table_replace(struct dl_table *table, uint64_t hash, uint32_t before, uint32_t after)
-{
-    DL_ASSERT(after != DL_TABLE_NONE);
-    table->entries[find_entry(table, (uint32_t)hash, before)].value = after;
-}
-
-static void empty(struct dl_table *table, uint32_t hole)
-{
+    uint32_t hole = find_entry(table, (uint32_t)hash, value);
     /* Entries behind the hole move into it where that brings them no further
      * forward than their home, so that no look-up meets a none too early. */
     for (uint32_t at = (hole + 1) & table->mask; table->entries[at].value != DL_TABLE_NONE; at = (at + 1) & table->mask) {
@@ -105,18 +91,6 @@ static void empty(struct dl_table *table, uint32_t hole)
     }
     table->entries[hole].value = DL_TABLE_NONE;
     table->used--;
-}
-
-void dl_table_remove(struct dl_table *table, uint64_t hash, uint32_t value)
-{
-    empty(table, find_entry(table, (uint32_t)hash, value));
-}
-
-void dl_table_discard(struct dl_table *table, uint64_t hash, uint32_t value)
-{
-    uint32_t at = seek(table, (uint32_t)hash, value);
-    if (at != DL_TABLE_NONE)
-        empty(table, at);
 }
 
 void dl_table_clear(struct dl_table *table)

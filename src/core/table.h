@@ -66,20 +66,9 @@ static inline uint32_t dl_table_next(const struct dl_table *table, struct dl_tab
     }
 }
 
-/* Has the processor fetch what a look-up of the hash will read first. */
-static inline void dl_table_prefetch(const struct dl_table *table, uint64_t hash)
-{
-    if (table->entries != NULL)
-        __builtin_prefetch(&table->entries[(uint32_t)hash & table->mask]);
-}
-
 /* Room must have been reserved; value is not DL_TABLE_NONE. */
 void dl_table_put(struct dl_table *table, uint64_t hash, uint32_t value);
-/* The entry (hash, before) must be there; it becomes (hash, after). */
-void dl_table_replace(struct dl_table *table, uint64_t hash, uint32_t before, uint32_t after);
 /* The entry (hash, value) must be there. */
 void dl_table_remove(struct dl_table *table, uint64_t hash, uint32_t value);
-/* The same where the entry may not be there. */
-void dl_table_discard(struct dl_table *table, uint64_t hash, uint32_t value);
 /* Removes every entry, keeps the memory. */
 void dl_table_clear(struct dl_table *table);

@@ -49,21 +49,6 @@ START_TEST(equals_a_model)
 }
 END_TEST
 
-START_TEST(replaces)
-{
-    struct dl_table table = {.entries = NULL};
-    ck_assert_int_eq(dl_table_reserve(&table, 2), DL_OK);
-    dl_table_put(&table, 7, 1);
-    dl_table_put(&table, 7, 2);
-    dl_table_replace(&table, 7, 1, 3);
-    struct dl_table_cursor cursor = dl_table_look(&table, 7);
-    ck_assert_uint_eq(dl_table_next(&table, &cursor), 3);
-    ck_assert_uint_eq(dl_table_next(&table, &cursor), 2);
-    ck_assert_uint_eq(dl_table_next(&table, &cursor), DL_TABLE_NONE);
-    dl_table_deinit(&table);
-}
-END_TEST
-
 START_TEST(arena_stays_in_its_bounds)
 {
     struct random random = {1};
@@ -101,7 +86,6 @@ END_TEST
 static void add_tests(TCase *tests)
 {
     tcase_add_test(tests, equals_a_model);
-    tcase_add_test(tests, replaces);
     tcase_add_test(tests, arena_stays_in_its_bounds);
 }
 
