@@ -75,7 +75,7 @@ bool dl_batch_caught_up(const struct dl_batch *batch);
 
 size_t dl_batch_sources(const struct dl_batch *batch, const struct dl_batch_source **sources);
 
-/* The tally of one cell in one second. */
+/* The tally of one cell in one second, or of some of its events: where they are many, a second has several tallies. */
 struct dl_batch_tally {
     const struct dl_cell *cell;
     uint32_t cell_number;     /* from 0; tallies with one number have one cell and stand together */

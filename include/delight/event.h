@@ -44,7 +44,7 @@ struct dl_kano_answer {
     uint8_t category; /* enum dl_kano */
 };
 
-/* Names are borrowed from the decoder or the record: valid until its next call.
+/* Names are borrowed from the decoder, the record or the catalogue (codec.h says until when).
  * Absent integers are DL_ABSENT. */
 struct dl_event {
     enum dl_event_type type;

@@ -110,6 +110,7 @@ extern const struct dl_kafka_callbacks dl_ingest_callbacks; /* without context *
 void dl_ingest_on_record(void *context, struct dl_kafka_record *record);
 /* Counts the events that wait. Of struct dl_kafka_callbacks as well: their records are about to go. */
 void dl_ingest_settle(void *context);
+
 /* ---- ingest_figures.c ---- */
 
 /* Of struct dl_kafka_source_options. */

@@ -46,10 +46,10 @@ void dl_decoder_destroy(struct dl_decoder *decoder);
  * is that event whatever the headers say: they are not asked for.
  * now_ms bounds what a record's own timestamp may claim: event times are held
  * against min(timestamp, now) + 5 min (INT64_MAX: no bound, and no future_time
- * without a timestamp). DL_ACCEPTED: *event is whole, its names are valid until the next call, and mostly longer (dl_decoder_holds_names). Otherwise
- * the reason, the first in DESIGN 4's order, and in detail (DL_DETAIL_SIZE
- * bytes) which field or byte and what was expected, without any value of
- * customer or id. */
+ * without a timestamp). DL_ACCEPTED: *event is whole, its names are valid until
+ * the next call, and mostly longer (dl_decoder_holds_names). Otherwise the reason,
+ * the first in DESIGN 4's order, and in detail (DL_DETAIL_SIZE bytes) which field
+ * or byte and what was expected, without any value of customer or id. */
 enum dl_reject dl_decode(struct dl_decoder *decoder, const struct dl_message *message, int64_t now_ms,
                          struct dl_event *event, char *detail);
 

@@ -34,8 +34,8 @@ void dl_scanner_init(struct dl_scanner *scanner, const struct dl_schema *schema,
                      const struct dl_catalogue *catalogue, dl_mark *mark);
 
 /* true: *event is what the reference would make of the record; its names point into the
- * message's value, the record's headers or the catalogue; into the scanner where it holds strings. false: the record is not for the
- * scanner, and *event holds nothing of use. */
+ * message's value, the record's headers or the catalogue; into the scanner where it holds
+ * strings. false: the record is not for the scanner, and *event holds nothing of use. */
 bool dl_scan(struct dl_scanner *scanner, const struct dl_message *message, int64_t now_ms, struct dl_event *event);
 
 /* Strings of the last text that had escapes: in `unescaped`. */

@@ -84,7 +84,7 @@ struct dl_kafka_header {
     size_t value_bytes;
 };
 
-/* Borrowed: valid during on_record; key, value and headers until on_settle. */
+/* Borrowed: valid during on_record; key, value and what the headers point to until on_settle, but not their list. */
 struct dl_kafka_record {
     uint16_t topic; /* index into topics */
     int32_t partition;
