@@ -81,6 +81,11 @@ void dl_scanner_init(struct dl_scanner *scanner, const struct dl_schema *schema,
  *   0     1 2   3        0   1   2                                                     */
 enum { QUOTES_OF_KEY = 2, QUOTES_OF_BOTH = 4 };
 
+static inline struct dl_name in_message(const struct dl_scanner *scanner, const char *at, const char *end)
+{
+    return (struct dl_name){scanner->message->value + (at - scanner->marked.text), (uint32_t)(end - at)};
+}
+
 /* From behind the opening quote of a string that is not plain. The text is kept: a value that is none after all is
  * passed over. */
 static __attribute__((noinline)) const char *read_special(struct dl_scanner *scanner, const char *at, struct dl_name *string)
@@ -88,6 +93,10 @@ static __attribute__((noinline)) const char *read_special(struct dl_scanner *sca
     const char *end = dl_skip_special(&scanner->marked, at, true);
     if (end == NULL)
         return NULL;
+    if (memchr(at, '\\', (size_t)(end - at)) == NULL) { /* not ASCII, but as it stands */
+        *string = in_message(scanner, at, end);
+        return end + 1;
+    }
     string->data = scanner->spare;
     scanner->spare = dl_unescape(at, end, scanner->spare);
     string->bytes = (uint32_t)(scanner->spare - string->data);
@@ -114,8 +123,7 @@ static inline const char *read_string(struct dl_scanner *scanner, const char *at
             *quote = quote_from(&scanner->marked, *quote, end);
         return end;
     }
-    string->data = scanner->message->value + (at + 1 - scanner->marked.text);
-    string->bytes = (uint32_t)(end - at - 1);
+    *string = in_message(scanner, at + 1, end);
     *quote += QUOTES_OF_BOTH;
     return end + 1;
 }

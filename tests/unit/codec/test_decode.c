@@ -344,6 +344,7 @@ START_TEST(test_whether_names_lie_in_the_decoder)
         {"{\"id\":\"i-7\",\"type\":\"survey\",\"touchpoint\":\"t-1\",\"tier\":\"vip\",\"nps\":9}", false},
         {"{\"id\":\"i\\u002d7\",\"type\":\"survey\",\"touchpoint\":\"t-1\",\"tier\":\"vip\",\"nps\":9}", true},
         {"{\"id\":\"i-7\",\"type\":\"survey\",\"touchpoint\":\"t-1\",\"tier\":\"vip\",\"nps\":9,\"note\":\"a\\nb\"}", false},
+        {"{\"id\":\"i-7\",\"type\":\"survey\",\"touchpoint\":\"t-1\",\"tier\":\"vip\",\"nps\":9,\"journey\":\"Tür zu\"}", false},
         {"{\"id\":\"i-7\",\"type\":\"survey\",\"touchpoint\":\"t-1\",\"tier\":\"vip\",\"nps\":90e-1}", true}, /* of the reference */
     };
     static const char other[] = "{\"id\":\"z-9\",\"type\":\"survey\",\"touchpoint\":\"z-9\",\"tier\":\"zzz\",\"nps\":1}";
@@ -360,6 +361,7 @@ START_TEST(test_whether_names_lie_in_the_decoder)
         assert_name(first.id, "i-7");
         assert_name(first.touchpoint, "t-1");
         assert_name(first.segment[1], "vip");
+        ck_assert(first.journey.bytes == 0 || dl_name_equal(first.journey, dl_name_of("Tür zu")));
     }
 }
 END_TEST
