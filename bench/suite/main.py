@@ -48,7 +48,7 @@ def left(runs, store):
 
 def run_all(arguments, store, commit_id, runs):
     """Runs what is missing; returns the sentences about what could not be run."""
-    from bed import Bed, HarnessError, cores_of
+    from bed import WARM_UPS, Bed, HarnessError, cores_of
     from peers import NAMES, Missing
 
     keys = {id(run): key_of(commit_id, run.figure, run.variant, run.number, run.parameters) for run in runs}
@@ -58,6 +58,9 @@ def run_all(arguments, store, commit_id, runs):
     if not missing:
         return absent
     with Bed(cores_of(arguments.broker_cores), cores_of(arguments.candidate_cores)) as bed:
+        if any("events" in run.parameters and run.figure != "check" for run in missing):
+            say(f"warming the broker up: {WARM_UPS} re-reads in kafka mode")
+            bed.warm_up(arguments.events)
         for number, run in enumerate(missing):
             if run.variant in absent:
                 continue
