@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -168,25 +169,6 @@ class Bed:
         """Reads the topic from its beginning; returns what was measured. target: a peer stops after so many records. verify: then
         the scores in Redis are compared with the recount. extra: sections of delightd's configuration."""
         topic = self.topic(traffic, events)
-        before = self.distance()
-        result = self._measure(candidate, topic, traffic, events, target, verify, extra)
-        return {**result, "distance": max(before, self.distance())}
-
-    def warm_up(self, events):
-        """A broker that has just been started compiles what transactions need while it serves them: a tenth of a microsecond an event
-        in the first re-reads in kafka mode, which one that has run for a while does not take."""
-        for _ in range(WARM_UPS):
-            self.reread("kafka mode", "live", events)
-
-    def distance(self):
-        """Of the first two cores of a candidate, in ns; 0 where there is but one."""
-        cores = sorted(self.candidate_cores & os.sched_getaffinity(0))[:2]
-        if len(cores) < 2:
-            return 0
-        done = subprocess.run([DISTANCE, *map(str, cores)], capture_output=True, text=True, check=True)
-        return int(done.stdout)
-
-    def _measure(self, candidate, topic, traffic, events, target, verify, extra):
         brokers = self.broker.pids()
         broker_before = cpu_seconds(*brokers)
         if candidate == "no-op consumer":
@@ -202,6 +184,38 @@ class Bed:
                 if verify:
                     result["equal"] = self._verify(candidate, redis, traffic, events)
             return result
+
+    @contextlib.contextmanager
+    def distances(self):
+        """How far the cores were from each other: before, twice a second meanwhile, and after."""
+        found, over = [self.distance()], threading.Event()
+
+        def look():
+            while not over.wait(0.5):
+                found.append(self.distance())
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        try:
+            yield found
+        finally:
+            over.set()
+            thread.join()
+        found.append(self.distance())
+
+    def warm_up(self, events):
+        """A broker that has just been started compiles what transactions need while it serves them: a tenth of a microsecond an event
+        in the first re-reads in kafka mode, which one that has run for a while does not take."""
+        for _ in range(WARM_UPS):
+            self.reread("kafka mode", "live", events)
+
+    def distance(self):
+        """Of the first two cores of a candidate, in ns; 0 where there is but one."""
+        cores = sorted(self.candidate_cores & os.sched_getaffinity(0))[:2]
+        if len(cores) < 2:
+            return 0
+        done = subprocess.run([DISTANCE, *map(str, cores)], capture_output=True, text=True, check=True)
+        return int(done.stdout)
 
     def _noop(self, topic):
         with on_cores(self.candidate_cores):

@@ -93,7 +93,13 @@ def half_of_top(records, mode):
 
 
 def execute(bed, run, records):
-    """records: of the plan's runs that are done already."""
+    """records: of the plan's runs that are done already. With the result stands how far from each other the cores were, at most."""
+    with bed.distances() as distances:
+        result = _execute(bed, run, records)
+    return {**result, "distance": max(distances)}
+
+
+def _execute(bed, run, records):
     import live  # Needs the harness's libraries, which --help and --report do without.
 
     given = run.parameters
