@@ -187,6 +187,7 @@ void dl_ingest_on_record(void *context, struct dl_kafka_record *record)
     waiting->warm_up = record->warm_up;
     mark(ingest, waiting);
     ingest->waiting_count++;
+    /* There is nothing to wait for, or names would not last. */
     if (ingest->options.dedupe_records == 0 || dl_decoder_holds_names(ingest->decoder))
         dl_ingest_settle(ingest);
 }
