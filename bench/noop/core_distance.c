@@ -12,6 +12,7 @@ enum { TURNS = 200, ROUNDS = 20 };
 static struct {
     _Alignas(128) atomic_int there; /* 1: the ball is with the other one; -1: the end */
 } ball;
+static pthread_barrier_t both; /* neither spins before the other has its core: it might be kept from ever getting there */
 
 /* On this core, and before others where that is allowed: two that do not run at once measure something else. */
 static void stay_on(unsigned long core)
@@ -30,6 +31,7 @@ static void stay_on(unsigned long core)
 static void *give_back(void *context)
 {
     stay_on(*(const unsigned long *)context);
+    (void)pthread_barrier_wait(&both);
     for (int there; (there = atomic_load_explicit(&ball.there, memory_order_acquire)) >= 0;)
         if (there == 1)
             atomic_store_explicit(&ball.there, 0, memory_order_release);
@@ -73,11 +75,12 @@ int main(int count, char **words)
     }
     unsigned long core = core_of(words[1]), other = core_of(words[2]);
     pthread_t thread;
-    if (pthread_create(&thread, NULL, give_back, &other) != 0) {
+    if (pthread_barrier_init(&both, NULL, 2) != 0 || pthread_create(&thread, NULL, give_back, &other) != 0) {
         fprintf(stderr, "core-distance: no thread\n");
         return 1;
     }
     stay_on(core);
+    (void)pthread_barrier_wait(&both);
     double least = one_round();
     for (int round = 1; round < ROUNDS; round++) {
         double ns = one_round();
