@@ -204,8 +204,7 @@ class Bed:
         found.append(self.distance())
 
     def warm_up(self, events):
-        """A broker that has just been started compiles what transactions need while it serves them: a tenth of a microsecond an event
-        in the first re-reads in kafka mode, which one that has run for a while does not take."""
+        """A broker that has just been started compiles what transactions need while it serves them, on cores that the candidate needs."""
         for _ in range(WARM_UPS):
             self.reread("kafka mode", "live", events)
 

@@ -174,12 +174,15 @@ def figure_rows(figures):
     return rows
 
 
+def distance(record):
+    """0: not measured, or there is but one core."""
+    return record["result"].get("distance", 0)
+
+
 def apart(records):
-    """Those of runs whose cores were near each other from beginning to end, and the others. What measured no distance is in both."""
-    known = [r["result"]["distance"] for r in records if r["result"].get("distance")]
-    near = [r for r in records if not r["result"].get("distance") or r["result"]["distance"] <= NEAR * min(known)]
-    far = [r for r in records if not r["result"].get("distance") or r["result"]["distance"] > NEAR * min(known)]
-    return (near, far) if known and max(known) > NEAR * min(known) else (records, [])
+    """Those of runs whose cores were near each other from beginning to end, and the others."""
+    least = min((distance(r) for r in records if distance(r)), default=0)
+    return [r for r in records if distance(r) <= NEAR * least], [r for r in records if distance(r) > NEAR * least]
 
 
 def tables(records, absent):
@@ -197,7 +200,7 @@ def markdown(records, absent):
     near, far = apart(records)
     parts = tables(records, absent)
     if far:
-        known = [sorted(r["result"]["distance"] for r in some if r["result"].get("distance")) for some in (near, far)]
+        known = [sorted(distance(r) for r in some if distance(r)) for some in (near, far)]
         (least, most), (far_least, far_most) = ((some[0], some[-1]) for some in known)
         parts += [f"**The two cores were not always equally near each other**: a cache line went there and back in {least} to {most} ns in "
                   f"{len(known[0])} runs, and in {far_least} to {far_most} ns in {len(known[1])}. The former alone:",

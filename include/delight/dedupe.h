@@ -19,8 +19,8 @@ struct dl_dedupe_mark {
     bool none; /* it has no id */
 };
 
-/* Has the processor fetch what the check will read, too, which takes a microsecond or so where N is large: best asked for
- * some events ahead of it. */
+/* Has the processor fetch what the check will read, too, which takes longer than decoding an event where N is large: best
+ * asked for some events ahead of it. */
 struct dl_dedupe_mark dl_dedupe_mark(const struct dl_dedupe *dedupe, const struct dl_event *event);
 
 /* Notes the event of this mark at offset (offsets ascend, asserted; gaps are allowed) and says whether
