@@ -2,7 +2,6 @@
 
 #include "cells.h"
 #include "hash.h"
-#include "key.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -290,16 +289,16 @@ size_t dl_batch_sources(const struct dl_batch *batch, const struct dl_batch_sour
 static void read_cell(const struct dl_batch *batch, const struct dl_cell_entry *cell, struct dl_cell *out)
 {
     *out = (struct dl_cell){.touchpoint = {.data = NULL}};
-    const unsigned char *key = cell->key;
-    if (*key++ == CELL_PLACE) {
-        key = dl_key_take(key, &out->touchpoint);
-        key = dl_key_take(key, &out->stage);
-        key = dl_key_take(key, &out->journey);
+    const struct dl_block *key = cell->key;
+    if (cell->kind == CELL_PLACE) {
+        key = dl_blocks_take(key, &out->touchpoint);
+        key = dl_blocks_take(key, &out->stage);
+        key = dl_blocks_take(key, &out->journey);
     } else {
-        key = dl_key_take(key, &out->feature);
+        key = dl_blocks_take(key, &out->feature);
     }
     for (int i = 0; i < batch->options.segments; i++)
-        key = dl_key_take(key, &out->segment[i]);
+        key = dl_blocks_take(key, &out->segment[i]);
 }
 
 /* The counters of a slot that are not 0, as a list. */

@@ -1,7 +1,6 @@
 #include "cells.h"
 
 #include "hash.h"
-#include "key.h"
 
 #include <assert.h>
 #include <string.h>
@@ -30,45 +29,25 @@ static enum dl_status reserve_entry(struct dl_cells *cells, struct dl_table *tab
 }
 
 static_assert(DL_OCTAVES <= 64, "a bit for each octave");
+static_assert(DL_CELL_NAMES_MAX * DL_NAME_BLOCKS_MAX <= UINT8_MAX, "their number fits");
 
-static size_t key_bytes(const struct dl_cell_names *names)
+/* What is looked for. */
+struct key {
+    size_t blocks;
+    struct dl_block block[DL_CELL_NAMES_MAX * DL_NAME_BLOCKS_MAX];
+};
+
+static void make_key(const struct dl_cell_names *names, struct key *key)
 {
-    size_t bytes = 1 + (size_t)names->count;
+    struct dl_block *end = key->block;
     for (int i = 0; i < names->count; i++) {
         DL_ASSERT(names->name[i]->bytes <= DL_NAME_BYTES_MAX);
-        bytes += names->name[i]->bytes;
+        end = dl_blocks_put(end, *names->name[i]);
     }
-    return bytes;
+    key->blocks = (size_t)(end - key->block);
 }
 
-/* Each name is hashed where it lies, by itself: to copy them together first would cost more than that. */
-static uint64_t hash_names(const struct dl_cells *cells, const struct dl_cell_names *names)
-{
-    uint64_t hash = 0;
-    uint64_t seed = cells->seed + names->kind;
-    for (int i = 0; i < names->count; i++) {
-        seed += UINT64_C(0x9e3779b97f4a7c15); /* the place of a name matters */
-        if (names->name[i]->bytes > 0)
-            hash ^= dl_hash(names->name[i]->data, names->name[i]->bytes, seed);
-    }
-    return hash;
-}
-
-static bool has_names(const struct dl_cell_entry *cell, const struct dl_cell_names *names)
-{
-    const unsigned char *key = cell->key;
-    if (*key++ != names->kind)
-        return false;
-    for (int i = 0; i < names->count; i++) { /* the kind says how many */
-        size_t bytes = names->name[i]->bytes;
-        if (*key++ != bytes || (bytes > 0 && memcmp(key, names->name[i]->data, bytes) != 0))
-            return false;
-        key += bytes;
-    }
-    return true;
-}
-
-static enum dl_status add_cell(struct dl_cells *cells, const struct dl_cell_names *names, uint64_t hash,
+static enum dl_status add_cell(struct dl_cells *cells, uint8_t kind, const struct key *key, uint64_t hash,
                                struct dl_cell_entry **out)
 {
     enum dl_status status = reserve_entry(cells, &cells->cell_table);
@@ -76,16 +55,15 @@ static enum dl_status add_cell(struct dl_cells *cells, const struct dl_cell_name
         return status;
     void *memory;
     uint32_t reference;
-    size_t bytes = key_bytes(names);
+    size_t bytes = key->blocks * sizeof key->block[0];
     status = dl_arena_take(&cells->arena, sizeof(struct dl_cell_entry) + bytes, &memory, &reference);
     if (status != DL_OK)
         return status;
     struct dl_cell_entry *cell = memory;
     cell->number = cells->count++;
-    unsigned char *key = cell->key;
-    *key++ = names->kind;
-    for (int i = 0; i < names->count; i++)
-        key = dl_key_put(key, *names->name[i]);
+    cell->kind = kind;
+    cell->blocks = (uint8_t)key->blocks;
+    memcpy(cell->key, key->block, bytes);
     if (cells->last == NULL)
         cells->first = cell;
     else
@@ -98,16 +76,18 @@ static enum dl_status add_cell(struct dl_cells *cells, const struct dl_cell_name
 
 enum dl_status dl_cells_find(struct dl_cells *cells, const struct dl_cell_names *names, struct dl_cell_entry **out)
 {
-    uint64_t hash = hash_names(cells, names);
+    struct key key;
+    make_key(names, &key);
+    uint64_t hash = dl_hash(key.block, key.blocks * sizeof key.block[0], cells->seed);
     struct dl_table_cursor cursor = dl_table_look(&cells->cell_table, hash);
     for (uint32_t at; (at = dl_table_next(&cells->cell_table, &cursor)) != DL_TABLE_NONE;) {
         struct dl_cell_entry *cell = dl_arena_at(&cells->arena, at);
-        if (has_names(cell, names)) {
+        if (cell->blocks == key.blocks && dl_blocks_equal(cell->key, key.block, key.blocks)) {
             *out = cell;
             return DL_OK;
         }
     }
-    return add_cell(cells, names, hash, out);
+    return add_cell(cells, names->kind, &key, hash, out);
 }
 
 static void note_found(struct dl_cell_entry *cell, struct dl_slot *slot)

@@ -12,6 +12,7 @@
 #include <delight/name.h>
 
 #include "arena.h"
+#include "blocks.h"
 #include "increment.h"
 #include "table.h"
 
@@ -42,7 +43,7 @@ struct dl_slot {
 /* The names of a cell, as they come. */
 enum { DL_CELL_NAMES_MAX = 3 + DL_SEGMENTS_MAX };
 struct dl_cell_names {
-    uint8_t kind; /* the owner's */
+    uint8_t kind; /* the owner's; each has another number of names */
     uint8_t count;
     const struct dl_name *name[DL_CELL_NAMES_MAX];
 };
@@ -53,7 +54,9 @@ struct dl_cell_entry {
     struct dl_slot *newest, *other; /* by second; of the others, the one found last. NULL: none */
     int64_t newest_second, other_second;
     uint32_t number;
-    unsigned char key[]; /* the kind, then each name behind its length */
+    uint8_t kind;
+    uint8_t blocks;
+    struct dl_block key[]; /* its names */
 };
 
 /* Zero-initialised, with seed and arena.bytes_max set, is empty. */

@@ -2,7 +2,7 @@
  * arbitrary bytes (decode_input.h says how they are read): the same reason, the same detail,
  * every field of the event the same. The value lies flush against a page that must not be
  * touched, behind it or before it. */
-#include "../unit/codec/guarded.h"
+#include "../unit/guarded.h"
 #include "../unit/codec/same_event.h"
 #include "codec.h"
 #include "decode_input.h"

@@ -2,7 +2,7 @@
  * same detail, the same event. And that ordinary events do not reach the reference. */
 #include "cases.h"
 
-#include "guarded.h"
+#include <guarded.h>
 #include "masks.h"
 #include "same_event.h"
 #include "scan.h"

@@ -494,6 +494,25 @@ START_TEST(buckets_in_any_order)
 }
 END_TEST
 
+/* A table keeps 32 bits of a hash: among so many there are some ten pairs that have the same, wherever the hash begins. */
+START_TEST(cells_whose_hashes_are_alike_are_two)
+{
+    enum { CELLS = 300000 };
+    const struct dl_batch_options options = {.bytes_max = (size_t)256 << 20};
+    struct dl_batch *batch = dl_batch_create(&options, 0);
+    ck_assert_ptr_nonnull(batch);
+    for (int i = 0; i < CELLS; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "%d", i);
+        struct dl_event event = sample_survey(name, SAMPLE_MS);
+        MUST(dl_batch_add(batch, &event) == DL_OK);
+    }
+    ck_assert_uint_eq(dl_batch_cells(batch), CELLS);
+    ck_assert_uint_eq(dl_batch_tallies(batch), CELLS);
+    dl_batch_destroy(batch);
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
     tcase_add_test(tests, what_events_count);
@@ -506,6 +525,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, many_within_one_second);
     tcase_add_test(tests, full_at_any_place);
     tcase_add_test(tests, buckets_in_any_order);
+    tcase_add_test(tests, cells_whose_hashes_are_alike_are_two);
 }
 
 int main(void)
