@@ -1,6 +1,7 @@
 #include "ingest_inside.h"
 
 #include "clocks.h"
+#include "ingest_due.h"
 #include "thread.h"
 
 #include <stdlib.h>
@@ -165,6 +166,7 @@ static void on_start(void *context, uint16_t topic, int32_t number, int64_t offs
         go_back(ingest, topic, number, partition->next, offset);
     dl_dedupe_destroy(partition->dedupe);
     *partition = (struct dl_ingest_partition){.next = offset, .end = -1};
+    ingest->begun++;
 }
 
 static void on_position(void *context, uint16_t topic, int32_t number, int64_t next, int64_t end)
@@ -206,6 +208,14 @@ void dl_ingest_forget_partitions(struct dl_ingest *ingest)
 const struct dl_kafka_callbacks dl_ingest_callbacks = {dl_ingest_on_record, dl_ingest_settle, on_start, on_position, on_loss, NULL};
 
 /* ---- The thread ---- */
+
+static void note_begun(struct dl_ingest *ingest)
+{
+    if (ingest->begun == 0)
+        return;
+    dl_note(dl_ingest_notes(ingest), DL_NOTE_INFO, "reading", DL_NUMBER("partitions", ingest->begun));
+    ingest->begun = 0;
+}
 
 static void note_progress(struct dl_ingest *ingest, int64_t now_ms)
 {
@@ -259,12 +269,14 @@ static void drain(struct dl_ingest *ingest)
         dl_ingest_wait_a_little(ingest);
 }
 
-/* Its interval is over; or it holds the last of what was there at the start, for which publishing waits. */
-static bool batch_is_due(const struct dl_ingest *ingest, int64_t now_ms)
+/* Its interval is over; or it holds the last of what was there at the start, for which publishing waits. came: the last
+ * poll brought records. */
+static bool batch_is_due(const struct dl_ingest *ingest, int64_t now_ms, bool came)
 {
     if (ingest->commit == NULL && !ingest->caught_up && dl_kafka_source_caught_up(ingest->source))
         return true;
-    return now_ms - ingest->handed_ms >= atomic_load_explicit(&ingest->batch_interval_ms, memory_order_relaxed);
+    int64_t interval_ms = atomic_load_explicit(&ingest->batch_interval_ms, memory_order_relaxed);
+    return dl_ingest_is_due(ingest->open, now_ms - ingest->handed_ms, interval_ms, came);
 }
 
 static void *run(void *context)
@@ -280,11 +292,14 @@ static void *run(void *context)
         }
         if (dl_batch_empty(ingest->open))
             dl_batch_set_opened(ingest->open, dl_monotonic_ms());
+        int64_t records = dl_batch_counts(ingest->open)->records;
         dl_kafka_source_poll(ingest->source, DL_INGEST_POLL_MS);
+        bool came = dl_batch_counts(ingest->open)->records != records;
+        note_begun(ingest);
         if (ingest->deadletter != NULL)
             dl_deadletter_poll(ingest->deadletter, 0);
         int64_t now_ms = dl_monotonic_ms();
-        if (batch_is_due(ingest, now_ms)) {
+        if (batch_is_due(ingest, now_ms, came)) {
             settle_dead_letters(ingest, now_ms);
             (void)try_hand_over(ingest);
         }

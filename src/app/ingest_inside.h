@@ -62,6 +62,7 @@ struct dl_ingest {
     int64_t started_ms;
     struct dl_ring *figures;    /* of struct dl_ingest_figures *, to the loop */
     int64_t figures_ms;         /* when they are due */
+    int64_t begun;              /* partitions whose start has not been noted yet */
     struct dl_kafka_statistics kafka;
     bool caught_up;
     enum dl_ingest_fault fault; /* it ends because of this */
