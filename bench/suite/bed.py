@@ -212,8 +212,8 @@ class Bed:
 
     @contextlib.contextmanager
     def _delightd(self, mode, redis, folder, topic, events, extra):
-        """Until it has caught up (memory mode), or Redis shows all events (kafka mode). Measured as a whole, its start included, and,
-        as the no-op consumer is, without it: from when its log says that it reads."""
+        """Until it has caught up (memory mode), or Redis shows all events (kafka mode). Measured as a whole, its start included, and
+        from when its log says that it reads: the no-op consumer is from its first record on, a fetch later."""
         extra = {"clock": "event", "windows": WINDOWS, **extra}
         if mode == "memory mode":
             defaults = {"batch_interval": None, "publish_interval": None, "kafka": {"dead_letter_topic": ""}}
@@ -235,9 +235,10 @@ class Bed:
                 return deployment.published("1h") == events
 
             watch(daemon, is_through, f"the end of {events} events")
+            if len(points.points) == 1:
+                raise HarnessError(f"{daemon.name} has not logged that it reads: {daemon.log()[-1000:]}")
             points.note(1 + events)
-            result = points.result(0)
-            yield {**result, "records": events, "warm_records": result["warm_records"] - 1}
+            yield {**points.result(0), "records": events}
 
     @contextlib.contextmanager
     def _peer(self, candidate, redis, folder, topic, target):

@@ -211,7 +211,7 @@ const struct dl_kafka_callbacks dl_ingest_callbacks = {dl_ingest_on_record, dl_i
 
 static void note_begun(struct dl_ingest *ingest)
 {
-    if (ingest->begun == 0)
+    if (ingest->begun == 0 || dl_ingest_stopping(ingest))
         return;
     dl_note(dl_ingest_notes(ingest), DL_NOTE_INFO, "reading", DL_NUMBER("partitions", ingest->begun));
     ingest->begun = 0;
@@ -269,14 +269,15 @@ static void drain(struct dl_ingest *ingest)
         dl_ingest_wait_a_little(ingest);
 }
 
-/* Its interval is over; or it holds the last of what was there at the start, for which publishing waits. came: the last
- * poll brought records. */
+/* Its interval is over; or, in memory mode, it holds the last of what was there at the start, for which publishing waits.
+ * came: the last poll brought records. */
 static bool batch_is_due(const struct dl_ingest *ingest, int64_t now_ms, bool came)
 {
-    if (ingest->commit == NULL && !ingest->caught_up && dl_kafka_source_caught_up(ingest->source))
-        return true;
+    int64_t age_ms = now_ms - ingest->handed_ms;
     int64_t interval_ms = atomic_load_explicit(&ingest->batch_interval_ms, memory_order_relaxed);
-    return dl_ingest_is_due(ingest->open, now_ms - ingest->handed_ms, interval_ms, came);
+    if (ingest->commit != NULL)
+        return dl_ingest_is_due(ingest->open, age_ms, interval_ms, came);
+    return age_ms >= interval_ms || (!ingest->caught_up && dl_kafka_source_caught_up(ingest->source));
 }
 
 static void *run(void *context)

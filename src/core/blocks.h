@@ -22,7 +22,7 @@ struct dl_block {
 typedef uint64_t dl_word_anywhere __attribute__((aligned(1), may_alias));
 
 /* The bytes (up to 16) from `at` on; zero behind them. What stands behind them is read as well, and goes: it lies in their
- * page, so it can be read, but it is nobody's business, and the sanitizers are told so. */
+ * page, so it can be read, but it is nobody's business: the sanitizers are told so, valgrind reports it. */
 static inline __attribute__((no_sanitize("address", "thread"))) struct dl_block dl_block_of(const char *at, uint32_t bytes)
 {
     static const char none[DL_BLOCK_BYTES];

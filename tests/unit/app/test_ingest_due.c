@@ -45,6 +45,10 @@ START_TEST(it_does_not_wait_for_what_does_not_come)
 {
     check_due(10, 5, 6, false, INTERVAL_MS);
     check_due(0, 5, 6, false, INTERVAL_MS);
+    struct dl_batch *batch = batch_of(10, 0, 0);
+    ck_assert_int_eq(dl_batch_cover(batch, 0, 2, 7, 7, 50007), DL_OK); /* while other partitions bring something */
+    ck_assert(dl_ingest_is_due(batch, INTERVAL_MS, INTERVAL_MS, true));
+    dl_batch_destroy(batch);
 }
 END_TEST
 
