@@ -11,7 +11,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from bed import Daemon, Deployment, Loader, config_for, cpu_seconds, free_port, on_cores
+from bed import Daemon, Deployment, Loader, config_for, cpu_seconds, on_cores
 from deployment import percentile, poll
 
 

@@ -325,6 +325,7 @@ def test_what_is_old_says_so(broker, redis_server, topic, tmp_path):
         with Daemon(early, tmp_path, name="early") as daemon:
             browser.open(page_of(daemon))
             browser.wait("document.getElementById('notice').textContent.includes('partitions')")
+            browser.wait("document.getElementById('state').textContent !== 'Connecting'")  # What the page begins with.
             assert (browser.text("#state"), browser.text("#age")) == ("No scores yet", "no data yet")
             browser.open("about:blank")
         with Daemon(config, tmp_path) as daemon:
