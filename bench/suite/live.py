@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bed import Daemon, Deployment, Loader, config_for, cpu_seconds, on_cores
 from deployment import percentile, poll
+from harness import free_port
 
 
 @contextlib.contextmanager
