@@ -6,7 +6,8 @@
 enum { DL_INGEST_BEHIND_MS = 1000 }; /* for so long a batch merges while ingest is behind, where its interval is shorter */
 
 /* More waits in Kafka than the batch has, by what the ends of its partitions were when they were last asked for (once a
- * second). Of a partition that it has no records of nothing can be read: a producer's transaction is open there. */
+ * second). A partition that gave it no records does not count: what its end promises may stand behind a producer's open
+ * transaction. */
 static inline bool dl_ingest_is_behind(struct dl_batch *open)
 {
     const struct dl_batch_source *sources;
