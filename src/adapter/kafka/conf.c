@@ -54,16 +54,16 @@ static const struct setting consumer_defaults[] = {
     {"fetch.wait.max.ms", "200"},
     /* Kafka mode: how soon a topic that was missing, or new partitions, are given to the group; not after five minutes. */
     {"topic.metadata.refresh.interval.ms", "10000"},
+    {"queued.max.messages.kbytes", "65536"},
 };
 
-/* How much is read ahead: some hundredths of a second at full speed, so that records are still in the processor's cache when
+/* How much is read ahead. Events: some milliseconds at full speed, so that records are still in the processor's cache when
  * they are counted, and enough to count while the next fetch is on its way. Up to 2.1 librdkafka looks at a full queue again
  * only after a second; source_queue.c wakes it. */
-static const struct setting queue_defaults[] = {{"queued.min.messages", "50000"},
-                                                {"queued.max.messages.kbytes", "65536"},
-                                                {"fetch.queue.backoff.ms", "10"}};
-static const struct setting queue_defaults_2_1[] = {{"queued.min.messages", "50000"},
-                                                    {"queued.max.messages.kbytes", "65536"}};
+static const struct setting source_queue[] = {{"queued.min.messages", "16000"}, {"fetch.queue.backoff.ms", "1"}};
+static const struct setting source_queue_2_1[] = {{"queued.min.messages", "16000"}};
+static const struct setting consumer_queue[] = {{"queued.min.messages", "50000"}, {"fetch.queue.backoff.ms", "10"}};
+static const struct setting consumer_queue_2_1[] = {{"queued.min.messages", "50000"}};
 
 static const struct setting consumer_fixed[] = {
     {"isolation.level", "read_committed"}, {"auto.offset.reset", "error"},       {"enable.auto.commit", "false"},
@@ -126,8 +126,10 @@ static const struct role {
     struct settings older, newer;
     struct settings fixed;
 } roles[] = {
-    [DL_KAFKA_CONSUMER] = {RD_KAFKA_CONSUMER, ROWS(consumer_defaults), 0x02020000, ROWS(queue_defaults_2_1),
-                           ROWS(queue_defaults), ROWS(consumer_fixed)},
+    [DL_KAFKA_SOURCE] = {RD_KAFKA_CONSUMER, ROWS(consumer_defaults), 0x02020000, ROWS(source_queue_2_1),
+                         ROWS(source_queue), ROWS(consumer_fixed)},
+    [DL_KAFKA_CONSUMER] = {RD_KAFKA_CONSUMER, ROWS(consumer_defaults), 0x02020000, ROWS(consumer_queue_2_1),
+                           ROWS(consumer_queue), ROWS(consumer_fixed)},
     [DL_KAFKA_PRODUCER] = {RD_KAFKA_PRODUCER, ROWS(producer_defaults), 0, {NULL, 0}, {NULL, 0}, ROWS(producer_fixed)},
     [DL_KAFKA_TRANSACTIONS] = {RD_KAFKA_PRODUCER, ROWS(transactions_defaults), 0x02030000, ROWS(transactions_defaults_2_2),
                                {NULL, 0}, ROWS(transactions_fixed)},
@@ -224,7 +226,7 @@ enum dl_status dl_kafka_conf_create(const struct dl_kafka_options *options, enum
         status = set_ours(made, rd_kafka_version() < row->version ? row->older : row->newer, error, error_size);
     if (status == DL_OK)
         status = set_user(made, options, error, error_size);
-    if (status == DL_OK && role == DL_KAFKA_CONSUMER)
+    if (status == DL_OK && row->type == RD_KAFKA_CONSUMER)
         status = raise_fetch_bytes(made, options, error, error_size);
     if (status == DL_OK)
         status = set_ours(made, row->fixed, error, error_size);

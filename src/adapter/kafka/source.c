@@ -91,7 +91,7 @@ enum dl_status dl_kafka_source_create(const struct dl_kafka_source_options *opti
         return DL_MEMORY;
     }
     char error[DL_KAFKA_ERROR_SIZE] = "";
-    enum dl_status status = dl_kafka_conf_create(&options->kafka, DL_KAFKA_CONSUMER, &source->conf, error, sizeof error);
+    enum dl_status status = dl_kafka_conf_create(&options->kafka, DL_KAFKA_SOURCE, &source->conf, error, sizeof error);
     if (status == DL_OK)
         dl_kafka_trouble_attach(&source->trouble, source->conf);
     if (status == DL_OK)

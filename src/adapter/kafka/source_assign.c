@@ -18,7 +18,7 @@ static enum dl_status open_topic(struct dl_kafka_source *source, struct dl_kafka
 enum dl_status dl_kafka_source_open(struct dl_kafka_source *source, char *error, size_t error_size)
 {
     source->trouble.fatal = false;
-    source->client = dl_kafka_client_create(source->conf, DL_KAFKA_CONSUMER, error, error_size);
+    source->client = dl_kafka_client_create(source->conf, DL_KAFKA_SOURCE, error, error_size);
     if (!source->client)
         return DL_INVALID;
     (void)rd_kafka_poll_set_consumer(source->client);

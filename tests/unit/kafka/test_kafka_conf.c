@@ -131,12 +131,35 @@ START_TEST(defaults_give_way_to_the_user_and_ours_to_nobody)
     assert_value(conf, "isolation.level", "read_committed");
     assert_value(conf, "enable.partition.eof", "true");
     rd_kafka_conf_destroy(conf);
+    ck_assert_int_eq(dl_kafka_conf_create(&options, DL_KAFKA_SOURCE, &conf, error, sizeof error), DL_OK);
+    assert_value(conf, "queued.min.messages", "7");
+    assert_value(conf, "auto.offset.reset", "error");
+    rd_kafka_conf_destroy(conf);
     ck_assert_int_eq(dl_kafka_conf_create(&options, DL_KAFKA_PRODUCER, &conf, error, sizeof error), DL_OK);
     assert_value(conf, "linger.ms", "10"); /* the last one given */
     assert_value(conf, "enable.idempotence", "true");
     rd_kafka_conf_destroy(conf);
     ck_assert_str_eq(dl_kafka_conf_value(&options, "linger.ms"), "10");
     ck_assert_ptr_null(dl_kafka_conf_value(&options, "acks"));
+}
+END_TEST
+
+/* A queue that is full stands still for a second in a librdkafka before 2.2, unless somebody wakes it, as the source does: the
+ * others have one that seldom is. */
+START_TEST(only_the_source_reads_little_ahead)
+{
+    char error[DL_KAFKA_ERROR_SIZE];
+    const struct dl_kafka_options options = {NULL, 0, "unit", &sink};
+    static const struct {
+        enum dl_kafka_role role;
+        const char *messages;
+    } rows[] = {{DL_KAFKA_SOURCE, "16000"}, {DL_KAFKA_CONSUMER, "50000"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        rd_kafka_conf_t *conf;
+        ck_assert_int_eq(dl_kafka_conf_create(&options, rows[i].role, &conf, error, sizeof error), DL_OK);
+        assert_value(conf, "queued.min.messages", rows[i].messages);
+        rd_kafka_conf_destroy(conf);
+    }
 }
 END_TEST
 
@@ -227,6 +250,7 @@ int main(void)
     tcase_add_test(rows, combinations_are_checked);
     tcase_add_test(rows, a_broker_is_needed);
     tcase_add_test(rows, defaults_give_way_to_the_user_and_ours_to_nobody);
+    tcase_add_test(rows, only_the_source_reads_little_ahead);
     tcase_add_test(rows, transactions_end_in_time);
     tcase_add_loop_test(rows, transactions_are_checked_where_they_are_made, 0, (int)(sizeof modes / sizeof modes[0]));
     tcase_add_test(rows, backoff_doubles_to_its_limit_with_jitter);
