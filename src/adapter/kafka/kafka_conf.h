@@ -6,7 +6,8 @@
 
 #include <librdkafka/rdkafka.h>
 
-/* SOURCE: of events. CONSUMER: of all else, which nobody wakes (source_queue.c). PRODUCER: of dead letters. TRANSACTIONS: see dl_kafka_conf_transactions. */
+/* SOURCE: of events. CONSUMER: of all else, which nobody wakes (source_queue.c). PRODUCER: of dead letters. TRANSACTIONS: see
+ * dl_kafka_conf_transactions. */
 enum dl_kafka_role { DL_KAFKA_SOURCE, DL_KAFKA_CONSUMER, DL_KAFKA_PRODUCER, DL_KAFKA_TRANSACTIONS };
 
 enum { DL_KAFKA_ERROR_SIZE = 512 };
