@@ -60,8 +60,8 @@ static const struct setting consumer_defaults[] = {
 /* How much is read ahead. Events: some milliseconds at full speed, so that records are still in the processor's cache when
  * they are counted, and enough to count while the next fetch is on its way. Up to 2.1 librdkafka looks at a full queue again
  * only after a second: source_queue.c wakes it for events, and the others have a queue that seldom is full. */
-static const struct setting source_queue[] = {{"queued.min.messages", "16000"}, {"fetch.queue.backoff.ms", "1"}};
-static const struct setting source_queue_2_1[] = {{"queued.min.messages", "16000"}};
+static const struct setting source_queue[] = {{"queued.min.messages", "25000"}, {"fetch.queue.backoff.ms", "1"}};
+static const struct setting source_queue_2_1[] = {{"queued.min.messages", "25000"}};
 static const struct setting consumer_queue[] = {{"queued.min.messages", "50000"}, {"fetch.queue.backoff.ms", "10"}};
 static const struct setting consumer_queue_2_1[] = {{"queued.min.messages", "50000"}};
 

@@ -153,7 +153,7 @@ START_TEST(only_the_source_reads_little_ahead)
     static const struct {
         enum dl_kafka_role role;
         const char *messages;
-    } rows[] = {{DL_KAFKA_SOURCE, "16000"}, {DL_KAFKA_CONSUMER, "50000"}};
+    } rows[] = {{DL_KAFKA_SOURCE, "25000"}, {DL_KAFKA_CONSUMER, "50000"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         rd_kafka_conf_t *conf;
         ck_assert_int_eq(dl_kafka_conf_create(&options, rows[i].role, &conf, error, sizeof error), DL_OK);
