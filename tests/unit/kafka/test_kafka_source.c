@@ -230,6 +230,21 @@ START_TEST(what_librdkafka_refuses_is_invalid)
 }
 END_TEST
 
+/* Not as much as the readers of other topics do. */
+START_TEST(it_reads_little_ahead)
+{
+    static const char *const topics[] = {"t"};
+    const struct dl_kafka_property properties[] = {{"bootstrap.servers", "127.0.0.1:1"}};
+    const struct dl_kafka_source_options options = {
+        .kafka = {properties, 1, "unit", &mock.sink}, .topics = topics, .topic_count = 1, .start_ms = INT64_MIN};
+    const struct dl_kafka_callbacks callbacks = {on_record, NULL, on_start, on_position, on_loss, NULL};
+    ck_assert_int_eq(dl_kafka_source_create(&options, &callbacks, &source), DL_OK);
+    ck_assert_int_eq(source->limit.messages, 25000);
+    dl_kafka_source_destroy(source);
+    source = NULL;
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("kafka_source");
@@ -245,6 +260,7 @@ int main(void)
     tcase_add_test(reading, a_broker_that_is_down_is_told_once_and_when_it_is_back);
     tcase_add_test(reading, polls_and_the_end_are_quick_without_a_broker);
     tcase_add_test(reading, what_librdkafka_refuses_is_invalid);
+    tcase_add_test(reading, it_reads_little_ahead);
     suite_add_tcase(suite, reading);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
