@@ -293,7 +293,7 @@ static void deliver(struct dl_kafka_source *source, const rd_kafka_message_t *me
         return;
     }
     struct dl_kafka_partition *partition = &topic->partitions[message->partition];
-    if (partition->phase != DL_KAFKA_READING)
+    if (partition->phase != DL_KAFKA_READING || source->outdated)
         return; /* stale: fetched before it was stopped */
     if (message->err)
         partition_error(topic, message);
@@ -317,6 +317,7 @@ static size_t take(struct dl_kafka_source *source, int timeout_ms, size_t count_
     int64_t bytes = 0;
     if (count > 0)
         dl_kafka_source_keep_filling(source, count);
+    source->outdated = source->grouped && dl_kafka_group_outdated(source);
     for (ssize_t i = 0; i < count; i++) {
         if (i + AHEAD < count)
             fetch(source->messages[i + AHEAD]);

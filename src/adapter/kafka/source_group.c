@@ -343,6 +343,17 @@ void dl_kafka_client_leave(rd_kafka_t *client, int wait_ms)
     rd_kafka_queue_destroy(queue);
 }
 
+bool dl_kafka_group_outdated(struct dl_kafka_source *source)
+{
+    enum { STANDSTILL_MS = 250 }; /* no session is as short */
+    int64_t now_ms = dl_kafka_now_ms();
+    /* It looks at the session each time it has answered: the second answer comes after such a look. */
+    if (now_ms - source->taken_ms >= STANDSTILL_MS)
+        (void)(is_member(source) && is_member(source));
+    source->taken_ms = now_ms;
+    return rd_kafka_assignment_lost(source->client);
+}
+
 void dl_kafka_group_lost(struct dl_kafka_source *source)
 {
     if (source->joined)

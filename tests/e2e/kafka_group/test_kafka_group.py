@@ -1,8 +1,10 @@
 """Kafka mode's consumers alone, against a real broker: what drive.c prints is compared with what the topics hold."""
 
+import ctypes
 import itertools
 import os
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,7 @@ QUICK = {"session.timeout.ms": 1500, "heartbeat.interval.ms": 200, "topic.metada
 PATIENT = {"session.timeout.ms": 60000, "heartbeat.interval.ms": 200}
 
 _numbers = itertools.count(1)
+libc = ctypes.CDLL(None, use_errno=True)
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +128,27 @@ def maker(broker, tmp_path):
 
     make.group = group
     return make
+
+
+def trace(request, thread):
+    if libc.ptrace(request, ctypes.c_long(thread), None, None) != 0:
+        raise OSError(ctypes.get_errno(), f"thread {thread} cannot be traced: {os.strerror(ctypes.get_errno())}")
+
+
+@contextmanager
+def held_threads(pid, name):
+    """The process's threads of that name stand still, whatever the others do."""
+    attach, detach, all_kinds = 16, 17, 0x40000000
+    held = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir() if (task / "comm").read_text().strip() == name]
+    assert held
+    for thread in held:
+        trace(attach, thread)
+        os.waitpid(thread, all_kinds)
+    try:
+        yield
+    finally:
+        for thread in held:
+            trace(detach, thread)
 
 
 def numbered(count, partitions, first=0):
@@ -229,6 +253,26 @@ def test_a_lost_assignment_is_told_before_anything_else(broker, drive, new_topic
             a.wait_line("position", since=here)
             # Nothing twice: what it had fetched before is dropped, and the other has committed since.
             assert a.records(here) == []
+
+
+def test_a_lost_assignment_is_told_first_though_librdkafka_finds_it_out_late(broker, drive, new_topic):
+    topic = new_topic(partitions=1)
+    broker.produce(topic, numbered(10, 1))
+    with drive("member", topic, name="a", id="a") as a:
+        a.wait_read([0, 0, 10])
+        a.commit()
+        a.pause()
+        here = a.here()
+        with drive("member", topic, name="b", id="b") as b:
+            b.wait_line("assign", 1)
+        broker.produce(topic, numbered(10, 1, first=10))
+        # The session is looked after by one of librdkafka's threads, and records are fetched by another.
+        with held_threads(a.pid, "rdk:main"):
+            a.resume()
+            time.sleep(1)  # so that they are there before the loss is known
+        a.wait_read([0, 0, 20])
+        assert [line for line in a.all_lines()[here:] if line[0] != "position"][0] == ["revoke", "lost", "stranger"]
+        assert a.records(here) == [(0, 0, i) for i in range(10, 20)]
 
 
 def test_a_missing_offset_is_asked_for_until_it_is_known(broker, drive, new_topic):
