@@ -1,5 +1,5 @@
-/* A batch: tallies by (cell, second of event time), the source positions they
- * cover, and what ingest has to report. Filled by one thread, sealed, handed
+/* A batch: tallies by (cell, step of event time), the source positions they
+ * cover, and what ingest has to report. A step is a second, or as many as its reader never tells apart. Filled by one thread, sealed, handed
  * over whole, read and destroyed by another. Knows no windows and no caps.
  * All memory is the batch's own arena, so it is bounded and freed at once. */
 #pragma once
@@ -14,6 +14,7 @@ struct dl_batch_options {
     int segments;         /* how many segment names are configured, 0..DL_SEGMENTS_MAX */
     int64_t service_level_threshold_ms;
     int64_t short_abandon_ms;
+    int64_t step_s;       /* seconds of a step, which begins at a multiple of it; 0: 1 */
 };
 
 /* What an event counts in. A feature cell has feature and segments only. */
@@ -75,11 +76,11 @@ bool dl_batch_caught_up(const struct dl_batch *batch);
 
 size_t dl_batch_sources(const struct dl_batch *batch, const struct dl_batch_source **sources);
 
-/* The tally of one cell in one second, or of some of its events: where they are many, a second has several tallies. */
+/* The tally of one cell in one step, or of some of its events: where they are many, a step has several tallies. */
 struct dl_batch_tally {
     const struct dl_cell *cell;
     uint32_t cell_number;     /* from 0; tallies with one number have one cell and stand together */
-    int64_t second;           /* epoch seconds */
+    int64_t second;           /* epoch seconds, of the earliest of the events */
     int64_t events;           /* adds plus retractions (of a feature cell: answers) */
     const uint16_t *counters; /* those that are not 0, in ascending order; none where all cancel out */
     const int64_t *values;

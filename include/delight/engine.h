@@ -30,6 +30,9 @@ struct dl_engine_options {
     bool keeps_changes;                   /* for dl_engine_take_changes; off, nothing is remembered for it */
 };
 
+/* The longest time, in seconds, that no pane boundary of any of the windows cuts (for dl_batch_options). */
+int64_t dl_engine_step_s(const struct dl_engine_options *options);
+
 struct dl_engine;
 
 struct dl_subject_info {

@@ -15,6 +15,12 @@
 /* *_ms fields: 0 to 365 days. */
 #define DL_DURATION_MS_MAX (INT64_C(365) * 86400000)
 
+/* floor(a / b), b > 0. */
+static inline int64_t dl_floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
 enum { DL_TIME_TEXT_SIZE = 32 };
 
 /* Parses RFC 3339 with an offset ("2026-11-22T10:00:00.123+01:00"; "T" and "Z" in either case, a

@@ -1,4 +1,4 @@
-/* When the open batch is handed over in kafka mode. */
+/* When the open batch is handed over. */
 #pragma once
 
 #include <delight/batch.h>
@@ -21,8 +21,8 @@ static inline bool dl_ingest_is_behind(struct dl_batch *open)
 
 /* age_ms: since the last hand-over, so the first records after a pause go at once. came: the last poll brought records.
  *
- * While ingest is behind, a batch goes on merging: a cell's second goes out once, however many events it counts, so there is
- * less to commit, to apply and to publish, and ingest is at the end sooner. (Memory mode was not seen to gain by it.) */
+ * While ingest is behind, a batch goes on merging: a cell's step goes out once, however many events it counts, so there is
+ * less to commit, to apply and to publish, and ingest is at the end sooner. */
 static inline bool dl_ingest_is_due(struct dl_batch *open, int64_t age_ms, int64_t interval_ms, bool came)
 {
     return age_ms >= interval_ms && (age_ms >= DL_INGEST_BEHIND_MS || !came || !dl_ingest_is_behind(open));

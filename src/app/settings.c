@@ -65,11 +65,14 @@ struct dl_engine_options dl_settings_engine(const struct dl_config *config)
 
 struct dl_batch_options dl_settings_batch(const struct dl_config *config)
 {
+    const struct dl_engine_options engine = dl_settings_engine(config);
     return (struct dl_batch_options){
         .bytes_max = (size_t)config->limits.batch_bytes,
         .segments = (int)config->segments.count,
         .service_level_threshold_ms = config->service_level.threshold_ms,
         .short_abandon_ms = config->service_level.short_abandon_ms,
+        /* Tallies that are written to Kafka may be read with other windows. */
+        .step_s = config->durability == DL_DURABILITY_KAFKA ? 1 : dl_engine_step_s(&engine),
     };
 }
 

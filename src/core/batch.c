@@ -3,6 +3,8 @@
 #include "cells.h"
 #include "hash.h"
 
+#include <delight/time.h>
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +36,7 @@ struct dl_batch {
 struct dl_batch *dl_batch_create(const struct dl_batch_options *options, int64_t opened_ms)
 {
     DL_ASSERT(options->bytes_max >= BATCH_BYTES_MIN && options->segments >= 0 && options->segments <= DL_SEGMENTS_MAX);
+    DL_ASSERT(options->step_s >= 0);
     struct dl_batch *batch = calloc(1, sizeof *batch);
     if (batch == NULL)
         return NULL;
@@ -41,6 +44,7 @@ struct dl_batch *dl_batch_create(const struct dl_batch_options *options, int64_t
     batch->cells.arena.bytes_max = options->bytes_max;
     batch->cells.arena.bytes = sizeof *batch;
     batch->cells.seed = dl_hash_seed(batch);
+    batch->cells.step_s = options->step_s > 0 ? options->step_s : 1;
     batch->opened_ms = opened_ms;
     batch->newest_ms = INT64_MIN;
     return batch;
@@ -78,9 +82,11 @@ static enum dl_status find_buckets(struct dl_batch *batch, struct dl_slot *slot,
     return status;
 }
 
-static void count_one(struct dl_batch *batch, struct dl_slot *slot, int load, uint64_t touched)
+static void count_one(struct dl_batch *batch, struct dl_slot *slot, int64_t second, int load, uint64_t touched)
 {
     batch->tallies += slot->counted == 0;
+    if (slot->counted == 0 || second < slot->second)
+        slot->second = second;
     slot->counted++;
     slot->load += load;
     slot->touched |= touched;
@@ -106,8 +112,8 @@ static int load_of(int answers)
     return answers > 1 ? answers : 1;
 }
 
-static void count_increments(struct dl_batch *batch, struct dl_slot *slot, const struct dl_increments *increments,
-                             const struct dl_event *event, int answers)
+static void count_increments(struct dl_batch *batch, struct dl_slot *slot, int64_t second,
+                             const struct dl_increments *increments, const struct dl_event *event, int answers)
 {
     uint64_t touched = increments->once | increments->summed;
     for (uint64_t left = increments->once; left != 0; left &= left - 1)
@@ -119,7 +125,7 @@ static void count_increments(struct dl_batch *batch, struct dl_slot *slot, const
         add(dl_slot_bucket(slot, increments->bucket[i]), event->sign);
     for (int i = 0; i < answers; i++)
         touched |= count_kano(slot, &event->kano[i], event->sign);
-    count_one(batch, slot, load_of(answers), touched);
+    count_one(batch, slot, second, load_of(answers), touched);
 }
 
 static enum dl_status find_place(struct dl_batch *batch, const struct dl_event *event, int64_t second, int load,
@@ -152,15 +158,11 @@ static enum dl_status find_features(struct dl_batch *batch, const struct dl_even
     return DL_OK;
 }
 
-static void count_answer(struct dl_batch *batch, struct dl_slot *slot, const struct dl_kano_answer *answer, int sign)
+static void count_answer(struct dl_batch *batch, struct dl_slot *slot, int64_t second, const struct dl_kano_answer *answer,
+                         int sign)
 {
     add(&slot->count[DL_COUNT_EVENTS], sign);
-    count_one(batch, slot, 1, UINT64_C(1) << DL_COUNT_EVENTS | count_kano(slot, answer, sign));
-}
-
-static int64_t second_of(int64_t time_ms)
-{
-    return time_ms / 1000 - (time_ms % 1000 < 0);
+    count_one(batch, slot, second, 1, UINT64_C(1) << DL_COUNT_EVENTS | count_kano(slot, answer, sign));
 }
 
 enum dl_status dl_batch_add(struct dl_batch *batch, const struct dl_event *event)
@@ -171,7 +173,7 @@ enum dl_status dl_batch_add(struct dl_batch *batch, const struct dl_event *event
     struct dl_slot *place, *features[DL_KANO_ANSWERS_MAX];
     struct dl_increments increments;
     dl_increments(event, batch->options.service_level_threshold_ms, batch->options.short_abandon_ms, &increments);
-    int64_t second = second_of(event->time_ms);
+    int64_t second = dl_floor_div(event->time_ms, 1000);
     int answers = event->type == DL_EVENT_SURVEY ? event->kano_count : 0;
     DL_ASSERT(answers <= DL_KANO_ANSWERS_MAX);
     enum dl_status status = find_place(batch, event, second, load_of(answers), &place);
@@ -181,9 +183,9 @@ enum dl_status dl_batch_add(struct dl_batch *batch, const struct dl_event *event
         status = find_features(batch, event, second, features);
     if (status != DL_OK)
         return status;
-    count_increments(batch, place, &increments, event, answers);
+    count_increments(batch, place, second, &increments, event, answers);
     for (int i = 0; i < answers; i++)
-        count_answer(batch, features[i], &event->kano[i], event->sign);
+        count_answer(batch, features[i], second, &event->kano[i], event->sign);
     if (event->time_ms > batch->newest_ms)
         batch->newest_ms = event->time_ms;
     return DL_OK;

@@ -2,6 +2,8 @@
  * read later, some subjects at a time: what they say is only who is to be looked at. */
 #include "window.h"
 
+#include <delight/time.h>
+
 #include <stdlib.h>
 
 enum { DAY_FIRST = 4 };

@@ -2,6 +2,8 @@
 
 #include "hash.h"
 
+#include <delight/time.h>
+
 #include <assert.h>
 #include <string.h>
 
@@ -90,19 +92,25 @@ enum dl_status dl_cells_find(struct dl_cells *cells, const struct dl_cell_names 
     return add_cell(cells, names->kind, &key, hash, out);
 }
 
-static void note_found(struct dl_cell_entry *cell, struct dl_slot *slot)
+static void note_found(struct dl_cell_entry *cell, struct dl_slot *slot, int64_t start)
 {
-    if (cell->newest == NULL || slot->second >= cell->newest_second) {
+    if (cell->newest == NULL || start >= cell->newest_start) {
         cell->newest = slot;
-        cell->newest_second = slot->second;
+        cell->newest_start = start;
     } else {
         cell->other = slot;
-        cell->other_second = slot->second;
+        cell->other_start = start;
     }
 }
 
-static enum dl_status add_slot(struct dl_cells *cells, struct dl_cell_entry *cell, int64_t second, uint64_t hash,
-                               struct dl_slot **out)
+/* One comparison: what is before the start is far behind it. */
+static bool is_in_step(const struct dl_cells *cells, int64_t second, int64_t start)
+{
+    return (uint64_t)second - (uint64_t)start < (uint64_t)cells->step_s;
+}
+
+static enum dl_status add_slot(struct dl_cells *cells, struct dl_cell_entry *cell, int64_t second, int64_t start,
+                               uint64_t hash, struct dl_slot **out)
 {
     enum dl_status status = reserve_entry(cells, &cells->slot_table);
     if (status != DL_OK)
@@ -120,7 +128,7 @@ static enum dl_status add_slot(struct dl_cells *cells, struct dl_cell_entry *cel
     else
         cell->last->next = slot;
     cell->last = slot;
-    note_found(cell, slot);
+    note_found(cell, slot, start);
     dl_table_put(&cells->slot_table, hash, reference);
     *out = slot;
     return DL_OK;
@@ -134,26 +142,27 @@ static bool takes(const struct dl_slot *slot, int load)
 enum dl_status dl_cells_slot(struct dl_cells *cells, struct dl_cell_entry *cell, int64_t second, int load, struct dl_slot **out)
 {
     /* Most events of a batch are of now, and in a re-read of what their partition has come to. */
-    if (cell->newest_second == second && cell->newest != NULL && takes(cell->newest, load)) {
+    if (is_in_step(cells, second, cell->newest_start) && cell->newest != NULL && takes(cell->newest, load)) {
         *out = cell->newest;
         return DL_OK;
     }
-    if (cell->other_second == second && cell->other != NULL && takes(cell->other, load)) {
+    if (is_in_step(cells, second, cell->other_start) && cell->other != NULL && takes(cell->other, load)) {
         *out = cell->other;
         return DL_OK;
     }
-    const int64_t key[2] = {cell->number, second};
+    int64_t start = cells->step_s == 1 ? second : dl_floor_div(second, cells->step_s) * cells->step_s;
+    const int64_t key[2] = {cell->number, start};
     uint64_t hash = dl_hash(key, sizeof key, cells->seed);
     struct dl_table_cursor cursor = dl_table_look(&cells->slot_table, hash);
     for (uint32_t at; (at = dl_table_next(&cells->slot_table, &cursor)) != DL_TABLE_NONE;) {
         struct dl_slot *slot = dl_arena_at(&cells->arena, at);
-        if (slot->second == second && slot->cell == cell && takes(slot, load)) {
-            note_found(cell, slot);
+        if (is_in_step(cells, slot->second, start) && slot->cell == cell && takes(slot, load)) {
+            note_found(cell, slot, start);
             *out = slot;
             return DL_OK;
         }
     }
-    return add_slot(cells, cell, second, hash, out);
+    return add_slot(cells, cell, second, start, hash, out);
 }
 
 /* Room for one more octave of a slot: for two at first, and twice as many whenever they are full. */

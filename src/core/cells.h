@@ -1,7 +1,7 @@
-/* Where a batch counts: cells, their seconds and the counters, all in one arena.
+/* Where a batch counts: cells, their steps and the counters, all in one arena.
  * Internal to the batch.
  *
- *   cell ─► slot (a second): which scalars were touched, their counts and sums ─► slot …
+ *   cell ─► slot (a step): which scalars were touched, their counts and sums ─► slot …
  *     │       └─► octaves of waits and of handling times: one comes into being when the first event
  *     ▼           touches one of its buckets; an event writes to a few cache lines that lie together
  *   cell …
@@ -18,7 +18,7 @@
 
 enum {
     DL_OCTAVES = DL_HISTOGRAMS * DL_HISTOGRAM_BLOCKS,
-    /* What a slot takes at most, so that 16 bits hold its counts. A second with more of it has more than one. */
+    /* What a slot takes at most, so that 16 bits hold its counts. A step with more of it has more than one. */
     DL_SLOT_LOAD_MAX = INT16_MAX
 };
 
@@ -30,7 +30,7 @@ struct dl_octave {
 struct dl_slot {
     struct dl_cell_entry *cell;
     struct dl_slot *next;  /* of the cell */
-    int64_t second;
+    int64_t second;        /* the earliest that was counted in it */
     uint64_t touched;      /* scalars: bits by counter */
     uint64_t octaves;      /* that there are: bits, from the first histogram counter on */
     struct dl_octave *octave; /* those, ascending, side by side */
@@ -51,21 +51,22 @@ struct dl_cell_names {
 struct dl_cell_entry {
     struct dl_cell_entry *next; /* in the order in which they came */
     struct dl_slot *first, *last;
-    struct dl_slot *newest, *other; /* by second; of the others, the one found last. NULL: none */
-    int64_t newest_second, other_second;
+    struct dl_slot *newest, *other; /* by step; of the others, the one found last. NULL: none */
+    int64_t newest_start, other_start; /* first seconds of their steps */
     uint32_t number;
     uint8_t kind;
     uint8_t blocks;
     struct dl_block key[]; /* its names */
 };
 
-/* Zero-initialised, with seed and arena.bytes_max set, is empty. */
+/* Zero-initialised, with seed, step_s and arena.bytes_max set, is empty. */
 struct dl_cells {
     struct dl_arena arena; /* its bytes count the tables too */
     struct dl_table cell_table, slot_table;
     struct dl_cell_entry *first, *last;
     uint32_t count;
     uint64_t seed;
+    int64_t step_s;
 };
 
 void dl_cells_deinit(struct dl_cells *cells);
@@ -73,7 +74,7 @@ void dl_cells_deinit(struct dl_cells *cells);
 /* Each finds, or makes: DL_FULL, DL_MEMORY; then nothing has changed. */
 DL_MUST_USE enum dl_status dl_cells_find(struct dl_cells *cells, const struct dl_cell_names *names,
                                          struct dl_cell_entry **cell);
-/* One that takes as much more. */
+/* The one of the second's step that takes as much more. */
 DL_MUST_USE enum dl_status dl_cells_slot(struct dl_cells *cells, struct dl_cell_entry *cell, int64_t second, int load,
                                          struct dl_slot **slot);
 /* Room for a histogram's counter. */

@@ -3,6 +3,8 @@
 #include "fanout.h"
 #include "restore.h"
 
+#include <delight/time.h>
+
 #include <stdlib.h>
 
 struct dl_engine {

@@ -1,6 +1,8 @@
 /* The scratch memory of the fan-out, and from the steps of subjects to windows. */
 #include "fanout_inside.h"
 
+#include <delight/time.h>
+
 #include <stdlib.h>
 #include <string.h>
 

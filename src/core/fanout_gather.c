@@ -3,6 +3,8 @@
 
 #include "resolve.h"
 
+#include <delight/time.h>
+
 #include <string.h>
 
 enum {
@@ -36,16 +38,6 @@ struct gather {
     int64_t step;
 };
 
-static int64_t common_divisor(int64_t a, int64_t b)
-{
-    while (b != 0) {
-        int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 static void choose_windows(struct dl_fanout_plan *plan, const struct dl_windows *windows, uint32_t mask)
 {
     *plan = (struct dl_fanout_plan){.mask = mask, .all = true};
@@ -59,7 +51,7 @@ static void choose_windows(struct dl_fanout_plan *plan, const struct dl_windows 
         for (; place > 0 && windows->window[plan->window[place - 1]].pane_s > pane_s; place--)
             plan->window[place] = plan->window[place - 1];
         plan->window[place] = w;
-        plan->step_s = common_divisor(plan->step_s, pane_s);
+        plan->step_s = dl_common_step(plan->step_s, pane_s);
     }
 }
 

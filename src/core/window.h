@@ -72,11 +72,8 @@ struct dl_windows {
     unsigned char look_packed[DL_PACKED_BYTES_MAX];
 };
 
-/* floor(a / b), b > 0. */
-static inline int64_t dl_floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
+/* Of two steps' or panes' lengths: how long none of their boundaries cuts. 0 and another: the other. */
+int64_t dl_common_step(int64_t a, int64_t b);
 
 DL_MUST_USE enum dl_status dl_windows_init(struct dl_windows *windows, const struct dl_engine_options *options);
 void dl_windows_deinit(struct dl_windows *windows);

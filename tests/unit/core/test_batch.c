@@ -205,6 +205,39 @@ START_TEST(cells_and_seconds)
 }
 END_TEST
 
+/* Steps begin at multiples of their length; a tally says when its earliest event was. */
+START_TEST(cells_and_steps)
+{
+    const struct dl_batch_options options = {.bytes_max = (size_t)1 << 20, .step_s = 7};
+    struct dl_batch *batch = dl_batch_create(&options, SAMPLE_MS);
+    ck_assert_ptr_nonnull(batch);
+    const int64_t start_ms = SAMPLE_MS / 7000 * 7000, start_s = (start_ms - SAMPLE_MS) / 1000;
+    static const struct {
+        const char *touchpoint;
+        int64_t time_ms; /* beyond the start */
+    } events[] = {{"a", 6999}, {"a", 5000}, {"a", 7000},  {"a", 4321}, {"a", -1},    {"a", -7000}, {"a", 13999},
+                  {"b", 0},    {"a", -7001}, {"a", 6000}, {"a", -3000}, {"a", 8000}, {"a", -14000}};
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        struct dl_event event = sample_survey(events[i].touchpoint, start_ms + events[i].time_ms);
+        event.kano_count = events[i].time_ms < -7000;
+        event.kano[0] = (struct dl_kano_answer){dl_name_of("f"), DL_KANO_MUST_BE};
+        add(batch, &event);
+    }
+    char expected[512];
+    snprintf(expected, sizeof expected,
+             "a// %lld x4: 0=4 10=4\n"
+             "a// %lld x3: 0=3 10=3\n"
+             "a// %lld x3: 0=3 10=3\n"
+             "a// %lld x2: 0=2 10=2 34=2\n"
+             "b// %lld x1: 0=1 10=1\n"
+             "feature f %lld x2: 0=2 34=2\n",
+             (long long)start_s + 4, (long long)start_s + 7, (long long)start_s - 7, (long long)start_s - 14, (long long)start_s,
+             (long long)start_s - 14);
+    check_dump(batch, 0, expected);
+    dl_batch_destroy(batch);
+}
+END_TEST
+
 START_TEST(kano_answers_count_by_their_feature_too)
 {
     struct dl_batch *batch = sample_batch(1);
@@ -517,6 +550,7 @@ static void add_tests(TCase *tests)
 {
     tcase_add_test(tests, what_events_count);
     tcase_add_test(tests, cells_and_seconds);
+    tcase_add_test(tests, cells_and_steps);
     tcase_add_test(tests, kano_answers_count_by_their_feature_too);
     tcase_add_test(tests, each_stops_when_told);
     tcase_add_test(tests, covers_partitions);

@@ -16,7 +16,8 @@ struct round {
     struct random random;
     struct model *model;
     struct dl_engine *engine; /* batches as the model has them */
-    struct dl_engine *split;  /* the same events in other batches, and the clock's moves bit by bit; NULL with caps */
+    struct dl_engine *split;  /* the same events in other batches, whose steps are longer, and the clock's moves bit by bit;
+                                 NULL with caps */
     bool caps;
 };
 
@@ -146,9 +147,10 @@ static void draw_event(struct round *round, struct dl_event *event)
 
 /* Steps */
 
-static struct dl_batch *batch_of(struct round *round, size_t first, size_t end)
+static struct dl_batch *batch_of(struct round *round, size_t first, size_t end, int64_t step_s)
 {
     const struct dl_batch_options options = {.bytes_max = (size_t)1 << 20, .segments = round->model->options.segments,
+                                             .step_s = step_s,
                                              .service_level_threshold_ms = MODEL_THRESHOLD_MS,
                                              .short_abandon_ms = MODEL_SHORT_MS};
     struct dl_batch *batch = dl_batch_create(&options, 0);
@@ -160,7 +162,7 @@ static struct dl_batch *batch_of(struct round *round, size_t first, size_t end)
 
 static void apply(struct round *round, struct dl_engine *engine, size_t first, size_t end)
 {
-    struct dl_batch *batch = batch_of(round, first, end);
+    struct dl_batch *batch = batch_of(round, first, end, 1);
     MUST(round, dl_engine_apply(engine, batch) == DL_OK);
     dl_batch_destroy(batch);
 }
@@ -170,10 +172,21 @@ static enum dl_status each_of_batch(const void *batch, dl_batch_on_tally *on_tal
     return dl_batch_each(batch, on_tally, context);
 }
 
+/* The longest that no window tells apart; where it is told apart what is too far ahead, a second. */
+static int64_t step_of(const struct model *model, size_t first, size_t end)
+{
+    int64_t step_s = dl_engine_step_s(&model->options);
+    int64_t too_far = model_floor(model->now_ms + DL_FUTURE_MS, 1000) + 1;
+    for (size_t i = first; i < end; i++)
+        if (model_floor(model->events[i].time_ms, step_s * 1000) == model_floor(too_far, step_s))
+            return 1;
+    return step_s;
+}
+
 /* Some of what is gathered, or nothing, is counted at once. */
 static void gather(struct round *round, struct dl_engine *engine, size_t first, size_t end)
 {
-    struct dl_batch *batch = batch_of(round, first, end);
+    struct dl_batch *batch = batch_of(round, first, end, step_of(round->model, first, end));
     MUST(round, dl_engine_gather(engine, each_of_batch, batch, DL_ALL_WINDOWS) == DL_OK);
     dl_batch_destroy(batch);
     enum dl_status status = DL_OK;

@@ -28,6 +28,30 @@ static struct dl_engine_counts counts_of(const struct dl_engine *engine)
     return counts;
 }
 
+START_TEST(no_pane_boundary_cuts_a_step)
+{
+    static const struct {
+        int windows;
+        int64_t window_ms[3];
+        int64_t step_s;
+    } rows[] = {
+        {1, {MINUTE_MS}, 1},
+        {1, {7 * MINUTE_MS}, 7},
+        {1, {DAY_MS}, 1440},
+        {2, {5 * MINUTE_MS, HOUR_MS}, 5},
+        {2, {HOUR_MS, 5 * MINUTE_MS}, 5},
+        {2, {6 * MINUTE_MS, 4 * MINUTE_MS}, 2},
+        {3, {HOUR_MS, 61 * MINUTE_MS, DAY_MS}, 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct dl_engine_options options = sample_options(0);
+        options.windows = rows[i].windows;
+        memcpy(options.window_ms, rows[i].window_ms, sizeof rows[i].window_ms);
+        ck_assert_int_eq(dl_engine_step_s(&options), rows[i].step_s);
+    }
+}
+END_TEST
+
 /* floor(T/p) - 60 < floor(t/p) <= floor(T/p), at its edges. Events count by
  * their second, and p is whole seconds. */
 START_TEST(what_lies_in_a_window)
@@ -232,6 +256,7 @@ END_TEST
 
 static void add_tests(TCase *tests)
 {
+    tcase_add_test(tests, no_pane_boundary_cuts_a_step);
     tcase_add_test(tests, what_lies_in_a_window);
     tcase_add_test(tests, panes_are_aligned_to_utc);
     tcase_add_test(tests, what_is_ahead_waits);
