@@ -177,8 +177,8 @@ const struct dl_option dl_options[] = {
     {"segments", DL_OPTION_TEXTS, AT(segments), 1, 64, 0, DL_SEGMENTS_MAX, .fallback = "[]", .check = check_segment,
      .help = "Event fields whose every value gets its own scores, as channel or tier. Segments are never combined."},
     {"batch_interval", DL_OPTION_DURATION, AT(batch_interval_ms), 5, 10 * SECOND, .fallback = "100ms", .flags = DL_OPTION_RELOADABLE,
-     .help = "How often counted events are handed to the windows. In kafka mode, while more waits to be read than has been since, "
-             "up to 1s where that is longer."},
+     .help = "How often counted events are handed to the windows. While more waits to be read than has been since, up to 1s where that "
+             "is longer."},
     {"publish_interval", DL_OPTION_DURATION, AT(publish_interval_ms), 5, 5 * SECOND, .fallback = "250ms",
      .flags = DL_OPTION_RELOADABLE, .help = "How often changed scores are written to Redis."},
     {"shutdown_timeout", DL_OPTION_DURATION, AT(shutdown_timeout_ms), SECOND, 10 * MINUTE, .fallback = "10s",
