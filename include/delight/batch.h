@@ -1,6 +1,7 @@
 /* A batch: tallies by (cell, step of event time), the source positions they
- * cover, and what ingest has to report. A step is a second, or as many as its reader never tells apart. Filled by one thread, sealed, handed
- * over whole, read and destroyed by another. Knows no windows and no caps.
+ * cover, and what ingest has to report. A step is a second, or as many as its
+ * reader never tells apart. Filled by one thread, sealed, handed over whole, read
+ * and destroyed by another. Knows no windows and no caps.
  * All memory is the batch's own arena, so it is bounded and freed at once. */
 #pragma once
 

@@ -30,7 +30,8 @@ struct dl_engine_options {
     bool keeps_changes;                   /* for dl_engine_take_changes; off, nothing is remembered for it */
 };
 
-/* The longest time, in seconds, that no pane boundary of any of the windows cuts (for dl_batch_options). */
+/* The longest time, in seconds, that no pane boundary of any of the windows cuts, a step: events within one are never told
+ * apart (for dl_batch_options). Steps begin at multiples of it. */
 int64_t dl_engine_step_s(const struct dl_engine_options *options);
 
 struct dl_engine;
@@ -46,7 +47,7 @@ struct dl_subject_info {
 /* Counters since start. */
 struct dl_engine_counts {
     int64_t late;            /* events older than every window (adds and retractions) */
-    int64_t ahead;           /* events dropped as more than DL_FUTURE_MS ahead of T */
+    int64_t ahead;           /* events dropped, as their step begins more than DL_FUTURE_MS ahead of T */
     int64_t pending;         /* events ahead of T, now, in the shortest window (all subject) */
     int64_t over_cap[DL_KINDS]; /* tallies that went to __other__, by the kind whose cap was reached */
     int64_t over_segment_values, over_subjects;
@@ -70,8 +71,9 @@ int64_t dl_engine_now(const struct dl_engine *engine); /* INT64_MIN before the f
 
 /* Counts a batch: each tally in its own pane of every window of every subject;
  * what is older than a window is not counted in it; what is ahead of T waits in
- * its own pane. What is more than DL_FUTURE_MS ahead of T is dropped and counted
- * (ingest rejects it before; this bounds the memory). Advance first.
+ * its own pane. What lies in a step (dl_engine_step_s) that begins more than
+ * DL_FUTURE_MS ahead of T is dropped and counted (ingest rejects what is that far
+ * ahead of its record; this bounds the memory). Advance first.
  * DL_MEMORY: part of it may have been counted; the caller stops. */
 DL_MUST_USE enum dl_status dl_engine_apply(struct dl_engine *engine, const struct dl_batch *batch);
 

@@ -275,7 +275,8 @@ static bool batch_is_due(const struct dl_ingest *ingest, int64_t now_ms, bool ca
 {
     int64_t age_ms = now_ms - ingest->handed_ms;
     int64_t interval_ms = atomic_load_explicit(&ingest->batch_interval_ms, memory_order_relaxed);
-    bool last = ingest->commit == NULL && !ingest->caught_up && dl_kafka_source_caught_up(ingest->source);
+    bool last = ingest->commit == NULL &&
+        (dl_batch_caught_up(ingest->open) || (!ingest->caught_up && dl_kafka_source_caught_up(ingest->source)));
     return last || dl_ingest_is_due(ingest->open, age_ms, interval_ms, came);
 }
 

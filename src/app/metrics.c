@@ -207,7 +207,7 @@ static const struct row rows[] = {
     {GAUGE("delightd_batch_open_seconds", "seconds",
            "Age of the batch that is counted into, to a second; 0: nothing is in it. It grows while the one before, or a dead letter, "
            "finds no way into Kafka."), INGEST, AT(open_age_ms), MS},
-    {COUNTER("delightd_batch_tallies", "", "Tallies in these batches: of a cell and a second, in memory mode as many seconds as no pane boundary cuts."), INGEST, AT(tallies)},
+    {COUNTER("delightd_batch_tallies", "", "Tallies (cell and second; in memory mode several seconds of a pane) in these batches."), INGEST, AT(tallies)},
     {GAUGE("delightd_batch_cells", "", "Cells of the last batch: combinations of touchpoint, stage, journey, segment values."), INGEST, AT(cells)},
 
     {COUNTER("delightd_events_late", "", "Events older than every window."), SCORING, AT(engine.late)},

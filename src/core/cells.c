@@ -103,7 +103,7 @@ static void note_found(struct dl_cell_entry *cell, struct dl_slot *slot, int64_t
     }
 }
 
-/* One comparison: what is before the start is far behind it. */
+/* One comparison: what is before the start wraps, and is far beyond it. */
 static bool is_in_step(const struct dl_cells *cells, int64_t second, int64_t start)
 {
     return (uint64_t)second - (uint64_t)start < (uint64_t)cells->step_s;
@@ -134,21 +134,34 @@ static enum dl_status add_slot(struct dl_cells *cells, struct dl_cell_entry *cel
     return DL_OK;
 }
 
-static bool takes(const struct dl_slot *slot, int load)
+/* A full one begins anew; what it holds goes to another one behind it. */
+static enum dl_status make_room(struct dl_cells *cells, struct dl_slot *slot, int load)
 {
-    return slot->load + load <= DL_SLOT_LOAD_MAX;
+    if (slot->load + load <= DL_SLOT_LOAD_MAX)
+        return DL_OK;
+    void *memory;
+    uint32_t reference;
+    enum dl_status status = dl_arena_take(&cells->arena, sizeof *slot, &memory, &reference);
+    if (status != DL_OK)
+        return status;
+    struct dl_slot *full = memory;
+    *full = *slot;
+    *slot = (struct dl_slot){.cell = full->cell, .next = full, .second = full->second};
+    if (slot->cell->last == slot)
+        slot->cell->last = full;
+    return DL_OK;
 }
 
 enum dl_status dl_cells_slot(struct dl_cells *cells, struct dl_cell_entry *cell, int64_t second, int load, struct dl_slot **out)
 {
     /* Most events of a batch are of now, and in a re-read of what their partition has come to. */
-    if (is_in_step(cells, second, cell->newest_start) && cell->newest != NULL && takes(cell->newest, load)) {
+    if (is_in_step(cells, second, cell->newest_start) && cell->newest != NULL) {
         *out = cell->newest;
-        return DL_OK;
+        return make_room(cells, *out, load);
     }
-    if (is_in_step(cells, second, cell->other_start) && cell->other != NULL && takes(cell->other, load)) {
+    if (is_in_step(cells, second, cell->other_start) && cell->other != NULL) {
         *out = cell->other;
-        return DL_OK;
+        return make_room(cells, *out, load);
     }
     int64_t start = cells->step_s == 1 ? second : dl_floor_div(second, cells->step_s) * cells->step_s;
     const int64_t key[2] = {cell->number, start};
@@ -156,10 +169,10 @@ enum dl_status dl_cells_slot(struct dl_cells *cells, struct dl_cell_entry *cell,
     struct dl_table_cursor cursor = dl_table_look(&cells->slot_table, hash);
     for (uint32_t at; (at = dl_table_next(&cells->slot_table, &cursor)) != DL_TABLE_NONE;) {
         struct dl_slot *slot = dl_arena_at(&cells->arena, at);
-        if (is_in_step(cells, slot->second, start) && slot->cell == cell && takes(slot, load)) {
+        if (is_in_step(cells, slot->second, start) && slot->cell == cell) {
             note_found(cell, slot, start);
             *out = slot;
-            return DL_OK;
+            return make_room(cells, slot, load);
         }
     }
     return add_slot(cells, cell, second, start, hash, out);

@@ -30,7 +30,7 @@ struct dl_octave {
 struct dl_slot {
     struct dl_cell_entry *cell;
     struct dl_slot *next;  /* of the cell */
-    int64_t second;        /* the earliest that was counted in it */
+    int64_t second;        /* the earliest that was counted in it; while nothing is, any of its step */
     uint64_t touched;      /* scalars: bits by counter */
     uint64_t octaves;      /* that there are: bits, from the first histogram counter on */
     struct dl_octave *octave; /* those, ascending, side by side */

@@ -462,7 +462,7 @@ enum dl_status dl_windows_advance(struct dl_windows *windows, int64_t now_ms)
             return status;
     }
     windows->now_ms = now_ms;
-    windows->newest_s = dl_floor_div(now_ms + DL_FUTURE_MS, 1000);
+    windows->newest_s = (dl_floor_div(now_ms + DL_FUTURE_MS, windows->step_s * 1000) + 1) * windows->step_s - 1;
     return DL_OK;
 }
 

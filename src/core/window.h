@@ -59,7 +59,8 @@ struct dl_windows {
     int count;
     struct dl_window window[DL_WINDOWS_MAX];
     int64_t now_ms;      /* T; INT64_MIN before the first advance */
-    int64_t newest_s;    /* last second that is not too far ahead */
+    int64_t step_s;      /* no pane boundary cuts it */
+    int64_t newest_s;    /* last second that is not too far ahead: the last one of its step */
     struct dl_passed_days passed;
     struct dl_view_queue dirty[DL_WINDOWS_MAX], changed;
     uint32_t turn;       /* counts what makes views dirty: advances, batches, marks */

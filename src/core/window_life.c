@@ -30,7 +30,8 @@ int64_t dl_engine_step_s(const struct dl_engine_options *options)
 
 enum dl_status dl_windows_init(struct dl_windows *windows, const struct dl_engine_options *options)
 {
-    *windows = (struct dl_windows){.count = options->windows, .now_ms = INT64_MIN, .keeps_changes = options->keeps_changes};
+    *windows = (struct dl_windows){.count = options->windows, .step_s = dl_engine_step_s(options), .now_ms = INT64_MIN,
+                                   .keeps_changes = options->keeps_changes};
     windows->changed.first = DL_NO_VIEW;
     for (int w = 0; w < windows->count; w++)
         windows->dirty[w].first = DL_NO_VIEW;

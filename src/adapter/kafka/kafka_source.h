@@ -96,7 +96,6 @@ struct dl_kafka_source {
     struct dl_kafka_group_options group; /* only if grouped */
     bool grouped, cooperative;
     bool joined;  /* the group has given partitions (maybe none), and has not taken them back */
-    bool outdated; /* the records just taken are no more this process's to read */
     int64_t taken_ms; /* when records were taken last */
     rd_kafka_resp_err_t group_error; /* noted: why the group cannot be joined */
     struct {
@@ -153,8 +152,9 @@ DL_MUST_USE enum dl_status dl_kafka_group_configure(struct dl_kafka_source *sour
                                                     size_t error_size);
 DL_MUST_USE enum dl_status dl_kafka_group_join(struct dl_kafka_source *source, char *error, size_t error_size);
 /* When records were taken from the queue: whether the group has taken their partitions back meanwhile, and the callback
- * that says so is still to come. A process that stood still takes records before librdkafka's main thread knows: so that
- * is asked first, which does not wait for Kafka. */
+ * that says so is still to come. A process that stood still would take records before librdkafka's main thread has looked at
+ * the session: so that is asked first, which does not wait for Kafka. (An answer of the group that was on its way when the
+ * process stopped still renews the session, wrongly: then the commit is refused, and that tells.) */
 bool dl_kafka_group_outdated(struct dl_kafka_source *source);
 /* The client is of no use any more, and with it what it was given. */
 void dl_kafka_group_lost(struct dl_kafka_source *source);

@@ -268,7 +268,7 @@ static void settle(const struct dl_kafka_source *source)
         source->callbacks.on_settle(source->callbacks.context);
 }
 
-static void deliver(struct dl_kafka_source *source, const rd_kafka_message_t *message)
+static void deliver(struct dl_kafka_source *source, const rd_kafka_message_t *message, bool outdated)
 {
     if (message->err)
         settle(source);
@@ -293,7 +293,7 @@ static void deliver(struct dl_kafka_source *source, const rd_kafka_message_t *me
         return;
     }
     struct dl_kafka_partition *partition = &topic->partitions[message->partition];
-    if (partition->phase != DL_KAFKA_READING || source->outdated)
+    if (partition->phase != DL_KAFKA_READING || outdated)
         return; /* stale: fetched before it was stopped */
     if (message->err)
         partition_error(topic, message);
@@ -317,12 +317,12 @@ static size_t take(struct dl_kafka_source *source, int timeout_ms, size_t count_
     int64_t bytes = 0;
     if (count > 0)
         dl_kafka_source_keep_filling(source, count);
-    source->outdated = source->grouped && dl_kafka_group_outdated(source);
+    bool outdated = source->grouped && dl_kafka_group_outdated(source);
     for (ssize_t i = 0; i < count; i++) {
         if (i + AHEAD < count)
             fetch(source->messages[i + AHEAD]);
         bytes += (int64_t)source->messages[i]->len;
-        deliver(source, source->messages[i]);
+        deliver(source, source->messages[i], outdated);
     }
     if (count > 0)
         settle(source);

@@ -139,12 +139,14 @@ def trace(request, thread):
 def held_threads(pid, name):
     """The process's threads of that name stand still, whatever the others do."""
     attach, detach, all_kinds = 16, 17, 0x40000000
-    held = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir() if (task / "comm").read_text().strip() == name]
-    assert held
-    for thread in held:
-        trace(attach, thread)
-        os.waitpid(thread, all_kinds)
+    named = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir() if (task / "comm").read_text().strip() == name]
+    assert named
+    held = []
     try:
+        for thread in named:
+            trace(attach, thread)
+            held.append(thread)
+            os.waitpid(thread, all_kinds)
         yield
     finally:
         for thread in held:

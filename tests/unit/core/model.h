@@ -308,6 +308,13 @@ static inline size_t model_fan_out(struct model *model, const struct model_cell 
     return count;
 }
 
+/* Seconds of one step are never told apart. */
+static inline bool model_is_ahead(const struct model *model, int64_t second)
+{
+    int64_t step_s = dl_engine_step_s(&model->options);
+    return model_floor(second, step_s) * step_s * 1000 > model->now_ms + DL_FUTURE_MS;
+}
+
 static inline void model_apply_cell(struct model *model, const struct model_cell *cell)
 {
     static const struct dl_name no_name = {.data = NULL};
@@ -318,7 +325,7 @@ static inline void model_apply_cell(struct model *model, const struct model_cell
         for (size_t j = 0; j < i; j++)
             first = first && cell->counts[j].second != cell->counts[i].second;
         int64_t second = cell->counts[i].second;
-        if (second * 1000 > model->now_ms + DL_FUTURE_MS)
+        if (model_is_ahead(model, second))
             model->counts.ahead += cell->answer < 0;
         else if (!model_holds(model, second))
             model->counts.late += cell->answer < 0;
@@ -358,7 +365,7 @@ static inline void model_apply_cell(struct model *model, const struct model_cell
             count += model_fan_out(model, cell, names, values, i, subjects + count, &over_subjects);
     model->counts.over_subjects += over_subjects * tallies;
     for (size_t i = 0; i < cell->count_count; i++)
-        if (cell->counts[i].second * 1000 <= model->now_ms + DL_FUTURE_MS && model_holds(model, cell->counts[i].second))
+        if (!model_is_ahead(model, cell->counts[i].second) && model_holds(model, cell->counts[i].second))
             for (size_t s = 0; s < count; s++)
                 model_add_count(subjects[s], cell->counts[i]);
 }

@@ -3,6 +3,7 @@
 
 #include <delight/batch.h>
 
+#include <limits.h>
 #include <stdarg.h>
 
 /* What one batch holds, as text: "touchpoint/stage/journey[values] second: counter=value …". */
@@ -238,6 +239,55 @@ START_TEST(cells_and_steps)
 }
 END_TEST
 
+static enum dl_status note_second(void *context, const struct dl_batch_tally *tally)
+{
+    *(int64_t *)context = tally->second; /* the last one's */
+    return DL_OK;
+}
+
+/* Fills a batch by so many waits, or until it is full, of every octave in each of a thousand steps before start_ms; returns
+ * how many there were. */
+static int fill(struct dl_batch *batch, int64_t start_ms, int waits)
+{
+    struct dl_event event = sample_contact("t", start_ms);
+    int counted = 0;
+    for (event.wait_ms = 16; event.wait_ms < DL_HISTOGRAM_MS_MAX; event.wait_ms *= 2)
+        for (int i = 0; i < 1000; i++, counted++) {
+            event.time_ms = start_ms - (int64_t)i * 7000;
+            if (counted == waits || dl_batch_add(batch, &event) == DL_FULL)
+                return counted;
+        }
+    ck_abort_msg("there is room for all of them");
+}
+
+/* A slot that an event found, and then no room for its wait, is empty: that event does not say when its earliest one was. */
+START_TEST(what_found_no_room_is_not_the_earliest)
+{
+    const struct dl_batch_options options = {.bytes_max = (size_t)1 << 20, .step_s = 7};
+    const int64_t start_ms = SAMPLE_MS / 7000 * 7000;
+    int full = INT_MAX, seen = 0;
+    for (int less = 0; less < 60; less++) {
+        struct dl_batch *batch = dl_batch_create(&options, SAMPLE_MS);
+        ck_assert_ptr_nonnull(batch);
+        full = less == 0 ? fill(batch, start_ms, full) : less + fill(batch, start_ms, full - less);
+        struct dl_event event = sample_contact("t", start_ms + 7000);
+        event.wait_ms = 1000;
+        for (; dl_batch_add(batch, &event) == DL_OK; event.time_ms += 7000)
+            ;
+        event.time_ms += 3000;
+        event.wait_ms = DL_ABSENT;
+        if (dl_batch_add(batch, &event) == DL_OK) { /* into the slot that is there */
+            int64_t second;
+            ck_assert_int_eq(dl_batch_each(batch, note_second, &second), DL_OK);
+            ck_assert_int_eq(second, event.time_ms / 1000);
+            seen++;
+        }
+        dl_batch_destroy(batch);
+    }
+    ck_assert_int_gt(seen, 0);
+}
+END_TEST
+
 START_TEST(kano_answers_count_by_their_feature_too)
 {
     struct dl_batch *batch = sample_batch(1);
@@ -430,17 +480,20 @@ START_TEST(many_within_one_second)
         for (int i = 0; i < ANSWERS; i++)
             event.kano[i] = (struct dl_kano_answer){dl_name_of("f"), DL_KANO_REVERSE};
         for (int i = 0; i < EVENTS; i++) {
-            event.time_ms = SAMPLE_MS - (i % 3 == 0) * 1000; /* and now and then of the second before */
+            event.time_ms = SAMPLE_MS - i % 3 * 1000; /* of more seconds than a cell remembers */
             add(batch, &event);
         }
+        event.time_ms = SAMPLE_MS + 1000; /* one more behind those that were full */
+        event.kano_count = 0;
+        add(batch, &event);
         struct seen seen = {.kano = {0, 0}};
         MUST(dl_batch_each(batch, see, &seen) == DL_OK);
         ck_assert_int_eq(seen.kano[0], (int64_t)sign * EVENTS * ANSWERS);
         ck_assert_int_eq(seen.kano[1], (int64_t)sign * EVENTS * ANSWERS);
-        ck_assert_int_eq(seen.events[0], EVENTS);
+        ck_assert_int_eq(seen.events[0], EVENTS + 1);
         ck_assert_int_eq(seen.events[1], (int64_t)EVENTS * ANSWERS);
         for (int i = 0; i < 2; i++) /* all but the last slot of a second are full */
-            ck_assert_int_le(seen.tallies[i], EVENTS * ANSWERS / (INT16_MAX - ANSWERS) + 2);
+            ck_assert_int_le(seen.tallies[i], EVENTS * ANSWERS / (INT16_MAX - ANSWERS) + 4);
         ck_assert_uint_eq(dl_batch_tallies(batch), (size_t)seen.tallies[0] + (size_t)seen.tallies[1]);
         dl_batch_destroy(batch);
     }
@@ -551,6 +604,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, what_events_count);
     tcase_add_test(tests, cells_and_seconds);
     tcase_add_test(tests, cells_and_steps);
+    tcase_add_test(tests, what_found_no_room_is_not_the_earliest);
     tcase_add_test(tests, kano_answers_count_by_their_feature_too);
     tcase_add_test(tests, each_stops_when_told);
     tcase_add_test(tests, covers_partitions);

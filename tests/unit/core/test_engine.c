@@ -209,7 +209,7 @@ START_TEST(an_event_out_of_reach_makes_no_subject)
     struct dl_engine *engine = sample_engine(&options);
     struct dl_event event = sample_survey("late", SAMPLE_MS - HOUR_MS);
     sample_apply(engine, &event, 0);
-    event.time_ms = SAMPLE_MS + DL_FUTURE_MS + 1000;
+    event.time_ms = SAMPLE_MS + DL_FUTURE_MS + 5000;
     sample_apply(engine, &event, 0);
     ck_assert_str_eq(subjects(engine), "");
     event = sample_survey("a", SAMPLE_MS);

@@ -172,21 +172,10 @@ static enum dl_status each_of_batch(const void *batch, dl_batch_on_tally *on_tal
     return dl_batch_each(batch, on_tally, context);
 }
 
-/* The longest that no window tells apart; where it is told apart what is too far ahead, a second. */
-static int64_t step_of(const struct model *model, size_t first, size_t end)
-{
-    int64_t step_s = dl_engine_step_s(&model->options);
-    int64_t too_far = model_floor(model->now_ms + DL_FUTURE_MS, 1000) + 1;
-    for (size_t i = first; i < end; i++)
-        if (model_floor(model->events[i].time_ms, step_s * 1000) == model_floor(too_far, step_s))
-            return 1;
-    return step_s;
-}
-
 /* Some of what is gathered, or nothing, is counted at once. */
 static void gather(struct round *round, struct dl_engine *engine, size_t first, size_t end)
 {
-    struct dl_batch *batch = batch_of(round, first, end, step_of(round->model, first, end));
+    struct dl_batch *batch = batch_of(round, first, end, dl_engine_step_s(&round->model->options));
     MUST(round, dl_engine_gather(engine, each_of_batch, batch, DL_ALL_WINDOWS) == DL_OK);
     dl_batch_destroy(batch);
     enum dl_status status = DL_OK;

@@ -91,7 +91,7 @@ START_TEST(all_is_decided_at_the_new_time)
     ck_assert_int_eq(sample_total(engine, "all", 1), TOUCHPOINTS);
     ck_assert_ptr_null(dl_engine_pane(engine, sample_find(engine, "all"), 0, 0));
     struct dl_batch *batch = sample_batch(0);
-    const int64_t times_ms[] = {SAMPLE_MS, now_ms, now_ms - HOUR_MS, now_ms + DL_FUTURE_MS, now_ms + DL_FUTURE_MS + 1000};
+    const int64_t times_ms[] = {SAMPLE_MS, now_ms, now_ms - HOUR_MS, now_ms + DL_FUTURE_MS, now_ms + DL_FUTURE_MS + 5000};
     for (size_t i = 0; i < sizeof times_ms / sizeof times_ms[0]; i++) {
         struct dl_event event = sample_survey("t7", times_ms[i]);
         MUST(dl_batch_add(batch, &event) == DL_OK);

@@ -130,7 +130,7 @@ START_TEST(what_is_ahead_waits)
     struct dl_engine *engine = one_window(5 * MINUTE_MS);
     add_at(engine, SAMPLE_MS + 7000, 1);
     add_at(engine, SAMPLE_MS + 300000, 1);
-    add_at(engine, SAMPLE_MS + 301000, 1); /* more than five minutes */
+    add_at(engine, SAMPLE_MS + 305000, 1); /* more than five minutes */
     ck_assert_int_eq(counts_of(engine).pending, 2);
     ck_assert_int_eq(counts_of(engine).ahead, 1);
     ck_assert_int_eq(sample_total(engine, "all", 0), 0);
@@ -146,6 +146,54 @@ START_TEST(what_is_ahead_waits)
     ck_assert_int_eq(sample_total(engine, "all", 0), 2);
     ck_assert_int_eq(counts_of(engine).pending, 0);
     dl_engine_destroy(engine);
+}
+END_TEST
+
+/* By its step, so that what is never told apart later is not told apart here: alone, or with others of its cell and step. */
+START_TEST(what_is_too_far_ahead)
+{
+    static const struct {
+        int64_t window_ms[2], now_ms, time_ms; /* beyond SAMPLE_MS */
+        bool ahead;
+    } rows[] = {
+        {{MINUTE_MS, HOUR_MS}, 0, 300999, false},
+        {{MINUTE_MS, HOUR_MS}, 0, 301000, true},
+        {{MINUTE_MS, HOUR_MS}, 999, 300999, false},
+        {{MINUTE_MS, HOUR_MS}, 999, 301000, true},
+        {{MINUTE_MS, HOUR_MS}, 1000, 301000, false},
+        {{5 * MINUTE_MS, HOUR_MS}, 0, 304999, false},
+        {{5 * MINUTE_MS, HOUR_MS}, 0, 305000, true},
+        {{5 * MINUTE_MS, HOUR_MS}, 4999, 304999, false},
+        {{5 * MINUTE_MS, HOUR_MS}, 4999, 305000, true},
+        {{5 * MINUTE_MS, HOUR_MS}, 5000, 305000, false},
+        {{5 * MINUTE_MS, 6 * MINUTE_MS}, 0, 300999, false}, /* steps of a second */
+        {{5 * MINUTE_MS, 6 * MINUTE_MS}, 0, 301000, true},
+        {{DAY_MS, 2 * DAY_MS}, 0, 24 * MINUTE_MS - 1, false}, /* T's own pane, of 24 minutes */
+        {{DAY_MS, 2 * DAY_MS}, 0, 24 * MINUTE_MS, true},
+        {{DAY_MS, 2 * DAY_MS}, 19 * MINUTE_MS - 1, 24 * MINUTE_MS, true},
+        {{DAY_MS, 2 * DAY_MS}, 19 * MINUTE_MS, 24 * MINUTE_MS, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (int others = 0; others < 2; others++) {
+            struct dl_engine_options options = sample_options(0);
+            memcpy(options.window_ms, rows[i].window_ms, sizeof rows[i].window_ms);
+            const struct dl_batch_options batch_options = {.bytes_max = (size_t)1 << 20, .step_s = dl_engine_step_s(&options)};
+            struct dl_engine *engine = sample_engine(&options);
+            struct dl_batch *batch = dl_batch_create(&batch_options, 0);
+            ck_assert_ptr_nonnull(batch);
+            struct dl_event event = sample_survey("t", SAMPLE_MS + rows[i].time_ms);
+            ck_assert_int_eq(dl_batch_add(batch, &event), DL_OK);
+            int64_t step_ms = batch_options.step_s * 1000;
+            event.time_ms = event.time_ms / step_ms * step_ms;
+            if (others > 0)
+                ck_assert_int_eq(dl_batch_add(batch, &event), DL_OK);
+            advance(engine, SAMPLE_MS + rows[i].now_ms);
+            ck_assert_int_eq(dl_engine_apply(engine, batch), DL_OK);
+            ck_assert_msg(counts_of(engine).ahead == (rows[i].ahead ? 1 + others : 0), "row %zu, %d more", i, others);
+            ck_assert_msg((sample_find(engine, "touchpoint:t") >= 0) == !rows[i].ahead, "row %zu, %d more", i, others);
+            dl_batch_destroy(batch);
+            dl_engine_destroy(engine);
+        }
 }
 END_TEST
 
@@ -260,6 +308,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, what_lies_in_a_window);
     tcase_add_test(tests, panes_are_aligned_to_utc);
     tcase_add_test(tests, what_is_ahead_waits);
+    tcase_add_test(tests, what_is_too_far_ahead);
     tcase_add_test(tests, what_waits_and_is_jumped_over_is_gone);
     tcase_add_test(tests, late_events_correct_their_own_pane);
     tcase_add_test(tests, add_and_retract_for_ever);
