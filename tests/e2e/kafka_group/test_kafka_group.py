@@ -138,7 +138,7 @@ def trace(request, thread):
 @contextmanager
 def held_threads(pid, name):
     """The process's threads of that name stand still, whatever the others do."""
-    attach, detach, all_kinds = 16, 17, 0x40000000
+    attach, detach, all_kinds = 16, 17, 0x40000000  # PTRACE_ATTACH, PTRACE_DETACH, __WALL
     named = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir() if (task / "comm").read_text().strip() == name]
     assert named
     held = []
