@@ -48,7 +48,7 @@ static enum dl_status add_chunk(struct dl_arena *arena, size_t bytes)
         size = room;
     if (size < bytes)
         return DL_FULL;
-    unsigned char *chunk = malloc(size);
+    unsigned char *chunk = aligned_alloc(DL_ARENA_STEP, size);
     if (chunk == NULL)
         return DL_MEMORY;
     arena->chunks[arena->chunk_count++] = chunk;

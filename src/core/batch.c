@@ -20,6 +20,7 @@ enum cell_kind { CELL_PLACE, CELL_FEATURE };
 
 struct dl_batch {
     struct dl_batch_options options;
+    struct dl_slot_limits limits;
     struct dl_cells cells;
     size_t tallies; /* slots that an event was counted in */
 
@@ -41,6 +42,7 @@ struct dl_batch *dl_batch_create(const struct dl_batch_options *options, int64_t
     if (batch == NULL)
         return NULL;
     batch->options = *options;
+    batch->limits = (struct dl_slot_limits){options->service_level_threshold_ms, options->short_abandon_ms};
     batch->cells.arena.bytes_max = options->bytes_max;
     batch->cells.arena.bytes = sizeof *batch;
     batch->cells.seed = dl_hash_seed(batch);
@@ -74,62 +76,7 @@ static enum dl_status find_slot(struct dl_batch *batch, const struct dl_cell_nam
     return status == DL_OK ? dl_cells_slot(&batch->cells, cell, second, load, slot) : status;
 }
 
-static enum dl_status find_buckets(struct dl_batch *batch, struct dl_slot *slot, const struct dl_increments *increments)
-{
-    enum dl_status status = DL_OK;
-    for (int i = 0; i < increments->buckets && status == DL_OK; i++)
-        status = dl_cells_octave(&batch->cells, slot, increments->bucket[i]);
-    return status;
-}
-
-static void count_one(struct dl_batch *batch, struct dl_slot *slot, int64_t second, int load, uint64_t touched)
-{
-    batch->tallies += slot->counted == 0;
-    if (slot->counted == 0 || second < slot->second)
-        slot->second = second;
-    slot->counted++;
-    slot->load += load;
-    slot->touched |= touched;
-}
-
-/* Within DL_SLOT_LOAD_MAX. */
-static void add(int16_t *count, int sign)
-{
-    *count = (int16_t)(*count + sign);
-}
-
-static uint64_t count_kano(struct dl_slot *slot, const struct dl_kano_answer *answer, int sign)
-{
-    DL_ASSERT(answer->category < DL_KANO_CATEGORIES);
-    unsigned counter = (unsigned)DL_COUNT_KANO + answer->category;
-    add(&slot->count[counter], sign);
-    return UINT64_C(1) << counter;
-}
-
-/* To its Kano counters an event adds as often as it has answers, to any other once. */
-static int load_of(int answers)
-{
-    return answers > 1 ? answers : 1;
-}
-
-static void count_increments(struct dl_batch *batch, struct dl_slot *slot, int64_t second,
-                             const struct dl_increments *increments, const struct dl_event *event, int answers)
-{
-    uint64_t touched = increments->once | increments->summed;
-    for (uint64_t left = increments->once; left != 0; left &= left - 1)
-        add(&slot->count[__builtin_ctzll(left)], event->sign);
-    if (increments->summed != 0)
-        for (int i = 0; i < DL_SUMS; i++)
-            slot->sum[i] += event->sign * increments->sum[i];
-    for (int i = 0; i < increments->buckets; i++)
-        add(dl_slot_bucket(slot, increments->bucket[i]), event->sign);
-    for (int i = 0; i < answers; i++)
-        touched |= count_kano(slot, &event->kano[i], event->sign);
-    count_one(batch, slot, second, load_of(answers), touched);
-}
-
-static enum dl_status find_place(struct dl_batch *batch, const struct dl_event *event, int64_t second, int load,
-                                 struct dl_slot **slot)
+static enum dl_status find_place(struct dl_batch *batch, const struct dl_event *event, int64_t second, struct dl_slot **slot)
 {
     struct dl_cell_names names;
     names.kind = CELL_PLACE;
@@ -138,7 +85,7 @@ static enum dl_status find_place(struct dl_batch *batch, const struct dl_event *
     names.name[1] = &event->stage;
     names.name[2] = &event->journey;
     add_segments(batch, &names, event);
-    return find_slot(batch, &names, second, load, slot);
+    return find_slot(batch, &names, second, dl_slot_load(event), slot);
 }
 
 /* Each Kano answer also counts by its feature, wherever it was given. */
@@ -158,34 +105,27 @@ static enum dl_status find_features(struct dl_batch *batch, const struct dl_even
     return DL_OK;
 }
 
-static void count_answer(struct dl_batch *batch, struct dl_slot *slot, int64_t second, const struct dl_kano_answer *answer,
-                         int sign)
-{
-    add(&slot->count[DL_COUNT_EVENTS], sign);
-    count_one(batch, slot, second, 1, UINT64_C(1) << DL_COUNT_EVENTS | count_kano(slot, answer, sign));
-}
-
 enum dl_status dl_batch_add(struct dl_batch *batch, const struct dl_event *event)
 {
-    DL_ASSERT(event->sign == 1 || event->sign == -1);
     /* First everything finds its room, which may fail; then it is counted,
      * which cannot. Slots that stay empty after a failure are not reported. */
     struct dl_slot *place, *features[DL_KANO_ANSWERS_MAX];
-    struct dl_increments increments;
-    dl_increments(event, batch->options.service_level_threshold_ms, batch->options.short_abandon_ms, &increments);
     int64_t second = dl_floor_div(event->time_ms, 1000);
     int answers = event->type == DL_EVENT_SURVEY ? event->kano_count : 0;
     DL_ASSERT(answers <= DL_KANO_ANSWERS_MAX);
-    enum dl_status status = find_place(batch, event, second, load_of(answers), &place);
-    if (status == DL_OK)
-        status = find_buckets(batch, place, &increments);
+    enum dl_status status = find_place(batch, event, second, &place);
+    if (status == DL_OK && dl_slot_wants_histogram(place, event))
+        status = dl_cells_histogram(&batch->cells, place);
     if (status == DL_OK && answers > 0)
         status = find_features(batch, event, second, features);
     if (status != DL_OK)
         return status;
-    count_increments(batch, place, second, &increments, event, answers);
-    for (int i = 0; i < answers; i++)
-        count_answer(batch, features[i], second, &event->kano[i], event->sign);
+    batch->tallies += place->counted == 0;
+    dl_slot_count(place, event, second, &batch->limits);
+    for (int i = 0; i < answers; i++) {
+        batch->tallies += features[i]->counted == 0;
+        dl_slot_count_answer(features[i], &event->kano[i], second, event->sign);
+    }
     if (event->time_ms > batch->newest_ms)
         batch->newest_ms = event->time_ms;
     return DL_OK;
@@ -211,29 +151,37 @@ static enum dl_status reserve_source(struct dl_batch *batch)
     return dl_table_reserve(&batch->source_table, 1);
 }
 
+/* Where the partition's part is, which was not the last one that was asked for; with `from` if there was none. */
+static enum dl_status find_source(struct dl_batch *batch, uint16_t topic, int32_t partition, int64_t from, uint32_t *out)
+{
+    int64_t key[2] = {topic, partition};
+    uint64_t hash = dl_hash(key, sizeof key, batch->cells.seed);
+    struct dl_table_cursor cursor = dl_table_look(&batch->source_table, hash);
+    uint32_t at;
+    do
+        at = dl_table_next(&batch->source_table, &cursor);
+    while (at != DL_TABLE_NONE && !is_source(batch, at, topic, partition));
+    if (at == DL_TABLE_NONE) {
+        enum dl_status status = reserve_source(batch);
+        if (status != DL_OK)
+            return status;
+        at = batch->source_count++;
+        batch->sources[at] = (struct dl_batch_source){.topic = topic, .partition = partition, .from = from, .next = from};
+        dl_table_put(&batch->source_table, hash, at);
+    }
+    *out = at;
+    return DL_OK;
+}
+
 enum dl_status dl_batch_cover(struct dl_batch *batch, uint16_t topic, int32_t partition, int64_t from, int64_t next,
                               int64_t end)
 {
-    uint32_t at = batch->source_recent;
-    if (!is_source(batch, at, topic, partition)) {
-        int64_t key[2] = {topic, partition};
-        uint64_t hash = dl_hash(key, sizeof key, batch->cells.seed);
-        struct dl_table_cursor cursor = dl_table_look(&batch->source_table, hash);
-        do
-            at = dl_table_next(&batch->source_table, &cursor);
-        while (at != DL_TABLE_NONE && !is_source(batch, at, topic, partition));
-        if (at == DL_TABLE_NONE) {
-            enum dl_status status = reserve_source(batch);
-            if (status != DL_OK)
-                return status;
-            at = batch->source_count++;
-            batch->sources[at] = (struct dl_batch_source){.topic = topic, .partition = partition, .from = from,
-                                                          .next = next};
-            dl_table_put(&batch->source_table, hash, at);
-        }
-        batch->source_recent = at;
+    if (!is_source(batch, batch->source_recent, topic, partition)) {
+        enum dl_status status = find_source(batch, topic, partition, from, &batch->source_recent);
+        if (status != DL_OK)
+            return status;
     }
-    struct dl_batch_source *source = &batch->sources[at];
+    struct dl_batch_source *source = &batch->sources[batch->source_recent];
     source->next = next;
     source->end = end;
     return DL_OK;
@@ -303,46 +251,16 @@ static void read_cell(const struct dl_batch *batch, const struct dl_cell_entry *
         key = dl_blocks_take(key, &out->segment[i]);
 }
 
-/* The counters of a slot that are not 0, as a list. */
-struct nonzero {
-    uint16_t counter[DL_COUNTERS];
-    int64_t value[DL_COUNTERS];
-    size_t count;
-};
-
-static void list_value(struct nonzero *list, int counter, int64_t value)
-{
-    if (value == 0)
-        return;
-    list->counter[list->count] = (uint16_t)counter;
-    list->value[list->count++] = value;
-}
-
-static void read_slot(const struct dl_slot *slot, struct nonzero *list)
-{
-    list->count = 0;
-    for (uint64_t left = slot->touched; left != 0; left &= left - 1) {
-        int counter = __builtin_ctzll(left);
-        int sum = dl_sum_of((unsigned)counter);
-        list_value(list, counter, sum < 0 ? slot->count[counter] : slot->sum[sum]);
-    }
-    const struct dl_octave *octave = slot->octave;
-    for (uint64_t left = slot->octaves; left != 0; left &= left - 1, octave++)
-        for (int i = 0; i < DL_HISTOGRAM_BLOCK; i++)
-            list_value(list, DL_COUNT_SCALARS + __builtin_ctzll(left) * DL_HISTOGRAM_BLOCK + i, octave->count[i]);
-}
-
 /* Another thread wrote it, one by one as events came: it lies anywhere. */
 static void fetch_slot(const struct dl_slot *slot)
 {
-    enum { CACHE_LINE = 64 };
-    for (size_t at = 0; slot != NULL && at < sizeof *slot; at += CACHE_LINE)
+    for (size_t at = 0; slot != NULL && at < sizeof *slot; at += DL_SLOT_LINE)
         __builtin_prefetch((const char *)slot + at);
 }
 
 enum dl_status dl_batch_each(const struct dl_batch *batch, dl_batch_on_tally *on_tally, void *context)
 {
-    struct nonzero list;
+    struct dl_slot_counters list;
     for (const struct dl_cell_entry *cell = batch->cells.first; cell != NULL; cell = cell->next) {
         struct dl_cell names;
         read_cell(batch, cell, &names);
@@ -350,7 +268,7 @@ enum dl_status dl_batch_each(const struct dl_batch *batch, dl_batch_on_tally *on
             fetch_slot(slot->next);
             if (slot->counted == 0)
                 continue;
-            read_slot(slot, &list);
+            dl_slot_read(slot, &list);
             const struct dl_batch_tally tally = {.cell = &names, .cell_number = cell->number, .second = slot->second,
                                                  .events = slot->counted, .counters = list.counter,
                                                  .values = list.value, .count = list.count};

@@ -30,7 +30,6 @@ static enum dl_status reserve_entry(struct dl_cells *cells, struct dl_table *tab
     return status;
 }
 
-static_assert(DL_OCTAVES <= 64, "a bit for each octave");
 static_assert(DL_CELL_NAMES_MAX * DL_NAME_BLOCKS_MAX <= UINT8_MAX, "their number fits");
 
 /* What is looked for. */
@@ -178,35 +177,12 @@ enum dl_status dl_cells_slot(struct dl_cells *cells, struct dl_cell_entry *cell,
     return add_slot(cells, cell, second, start, hash, out);
 }
 
-/* Room for one more octave of a slot: for two at first, and twice as many whenever they are full. */
-static enum dl_status reserve_octave(struct dl_cells *cells, struct dl_slot *slot, size_t count)
+enum dl_status dl_cells_histogram(struct dl_cells *cells, struct dl_slot *slot)
 {
-    size_t capacity = count == 0 ? 2 : count * 2;
-    if (count == 1 || (count & (count - 1)) != 0)
-        return DL_OK;
     void *memory;
     uint32_t reference;
-    enum dl_status status = dl_arena_take(&cells->arena, capacity * sizeof *slot->octave, &memory, &reference);
-    if (status != DL_OK)
-        return status;
-    if (count > 0)
-        memcpy(memory, slot->octave, count * sizeof *slot->octave);
-    slot->octave = memory;
-    return DL_OK;
-}
-
-enum dl_status dl_cells_octave(struct dl_cells *cells, struct dl_slot *slot, uint16_t counter)
-{
-    uint64_t bit = UINT64_C(1) << (counter - (unsigned)DL_COUNT_SCALARS) / DL_HISTOGRAM_BLOCK;
-    if ((slot->octaves & bit) != 0)
-        return DL_OK;
-    size_t count = (size_t)__builtin_popcountll(slot->octaves);
-    enum dl_status status = reserve_octave(cells, slot, count);
-    if (status != DL_OK)
-        return status;
-    struct dl_octave *at = slot->octave + __builtin_popcountll(slot->octaves & (bit - 1));
-    memmove(at + 1, at, (size_t)(slot->octave + count - at) * sizeof *at);
-    *at = (struct dl_octave){.count = {0}};
-    slot->octaves |= bit;
-    return DL_OK;
+    enum dl_status status = dl_arena_take(&cells->arena, sizeof *slot->histogram, &memory, &reference);
+    if (status == DL_OK)
+        slot->histogram = memory;
+    return status;
 }

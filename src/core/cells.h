@@ -1,44 +1,19 @@
 /* Where a batch counts: cells, their steps and the counters, all in one arena.
  * Internal to the batch.
  *
- *   cell ─► slot (a step): which scalars were touched, their counts and sums ─► slot …
- *     │       └─► octaves of waits and of handling times: one comes into being when the first event
- *     ▼           touches one of its buckets; an event writes to a few cache lines that lie together
+ *   cell ─► slot (a step) ─► slot …
+ *     │       └─► histogram of its waits and handling times, where they are more than a few
+ *     ▼
  *   cell …
  */
 #pragma once
 
-#include <delight/counter.h>
 #include <delight/name.h>
 
 #include "arena.h"
 #include "blocks.h"
-#include "increment.h"
+#include "slot.h"
 #include "table.h"
-
-enum {
-    DL_OCTAVES = DL_HISTOGRAMS * DL_HISTOGRAM_BLOCKS,
-    /* What a slot takes at most, so that 16 bits hold its counts. A step with more of it has more than one. */
-    DL_SLOT_LOAD_MAX = INT16_MAX
-};
-
-/* Eight buckets of a histogram. */
-struct dl_octave {
-    int16_t count[DL_HISTOGRAM_BLOCK];
-};
-
-struct dl_slot {
-    struct dl_cell_entry *cell;
-    struct dl_slot *next;  /* of the cell */
-    int64_t second;        /* the earliest that was counted in it; while nothing is, any of its step */
-    uint64_t touched;      /* scalars: bits by counter */
-    uint64_t octaves;      /* that there are: bits, from the first histogram counter on */
-    struct dl_octave *octave; /* those, ascending, side by side */
-    int32_t counted;       /* events, adds plus retractions; 0 only where an event found no room */
-    int32_t load;          /* no count of it is larger: an event adds the most that it may add to one */
-    int64_t sum[DL_SUMS];
-    int16_t count[DL_COUNT_SCALARS];
-};
 
 /* The names of a cell, as they come. */
 enum { DL_CELL_NAMES_MAX = 3 + DL_SEGMENTS_MAX };
@@ -77,13 +52,5 @@ DL_MUST_USE enum dl_status dl_cells_find(struct dl_cells *cells, const struct dl
 /* The one of the second's step that takes as much more. */
 DL_MUST_USE enum dl_status dl_cells_slot(struct dl_cells *cells, struct dl_cell_entry *cell, int64_t second, int load,
                                          struct dl_slot **slot);
-/* Room for a histogram's counter. */
-DL_MUST_USE enum dl_status dl_cells_octave(struct dl_cells *cells, struct dl_slot *slot, uint16_t counter);
-
-/* Where it is counted, once there is room. */
-static inline int16_t *dl_slot_bucket(struct dl_slot *slot, uint16_t counter)
-{
-    unsigned number = counter - (unsigned)DL_COUNT_SCALARS;
-    int before = __builtin_popcountll(slot->octaves & ((UINT64_C(1) << number / DL_HISTOGRAM_BLOCK) - 1));
-    return &slot->octave[before].count[number % DL_HISTOGRAM_BLOCK];
-}
+/* Gives the slot one, empty. */
+DL_MUST_USE enum dl_status dl_cells_histogram(struct dl_cells *cells, struct dl_slot *slot);

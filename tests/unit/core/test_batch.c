@@ -239,28 +239,27 @@ START_TEST(cells_and_steps)
 }
 END_TEST
 
-static enum dl_status note_second(void *context, const struct dl_batch_tally *tally)
+static enum dl_status note_place(void *context, const struct dl_batch_tally *tally)
 {
-    *(int64_t *)context = tally->second; /* the last one's */
+    if (tally->cell->feature.bytes == 0)
+        *(struct dl_batch_tally *)context = *tally; /* the last one */
     return DL_OK;
 }
 
-/* Fills a batch by so many waits, or until it is full, of every octave in each of a thousand steps before start_ms; returns
- * how many there were. */
-static int fill(struct dl_batch *batch, int64_t start_ms, int waits)
+/* Fills a batch by contacts, so many or until it is full, each in a step of its own before start_ms; returns how many there
+ * were. */
+static int fill(struct dl_batch *batch, int64_t start_ms, int contacts)
 {
     struct dl_event event = sample_contact("t", start_ms);
     int counted = 0;
-    for (event.wait_ms = 16; event.wait_ms < DL_HISTOGRAM_MS_MAX; event.wait_ms *= 2)
-        for (int i = 0; i < 1000; i++, counted++) {
-            event.time_ms = start_ms - (int64_t)i * 7000;
-            if (counted == waits || dl_batch_add(batch, &event) == DL_FULL)
-                return counted;
-        }
-    ck_abort_msg("there is room for all of them");
+    while (counted < contacts && dl_batch_add(batch, &event) == DL_OK) {
+        event.time_ms -= 7000;
+        counted++;
+    }
+    return counted;
 }
 
-/* A slot that an event found, and then no room for its wait, is empty: that event does not say when its earliest one was. */
+/* A slot that an event found, and then no room for its feature's, is empty: that event does not say when its earliest one was. */
 START_TEST(what_found_no_room_is_not_the_earliest)
 {
     const struct dl_batch_options options = {.bytes_max = (size_t)1 << 20, .step_s = 7};
@@ -270,16 +269,17 @@ START_TEST(what_found_no_room_is_not_the_earliest)
         struct dl_batch *batch = dl_batch_create(&options, SAMPLE_MS);
         ck_assert_ptr_nonnull(batch);
         full = less == 0 ? fill(batch, start_ms, full) : less + fill(batch, start_ms, full - less);
-        struct dl_event event = sample_contact("t", start_ms + 7000);
-        event.wait_ms = 1000;
+        struct dl_event event = sample_survey("t", start_ms + 7000);
+        event.kano_count = 1;
+        event.kano[0] = (struct dl_kano_answer){dl_name_of("f"), DL_KANO_REVERSE};
         for (; dl_batch_add(batch, &event) == DL_OK; event.time_ms += 7000)
             ;
         event.time_ms += 3000;
-        event.wait_ms = DL_ABSENT;
+        event.kano_count = 0;
         if (dl_batch_add(batch, &event) == DL_OK) { /* into the slot that is there */
-            int64_t second;
-            ck_assert_int_eq(dl_batch_each(batch, note_second, &second), DL_OK);
-            ck_assert_int_eq(second, event.time_ms / 1000);
+            struct dl_batch_tally last = {.second = 0};
+            ck_assert_int_eq(dl_batch_each(batch, note_place, &last), DL_OK);
+            ck_assert_int_eq(last.second, event.time_ms / 1000);
             seen++;
         }
         dl_batch_destroy(batch);
@@ -554,7 +554,7 @@ static enum dl_status sum_in_order(void *context, const struct dl_batch_tally *t
     return sum_tally(context, tally);
 }
 
-/* Octaves come into being in any order, few or all of them, and each goes on counting what it is of. */
+/* A few or many, of any size and in any order: each bucket counts what it is of. */
 START_TEST(buckets_in_any_order)
 {
     for (uint64_t seed = 1; seed <= 200; seed++) {
@@ -575,6 +575,66 @@ START_TEST(buckets_in_any_order)
         ck_assert_int_eq(dl_batch_each(batch, sum_in_order, &sum), DL_OK);
         for (int counter = DL_COUNT_SCALARS; counter < DL_COUNTERS; counter++)
             MUST(sum.count[counter] == expected.count[counter]);
+        dl_batch_destroy(batch);
+    }
+}
+END_TEST
+
+/* The times of contacts get a histogram when there are more than a few. One that finds no room for it is not counted. */
+START_TEST(a_histogram_that_finds_no_room)
+{
+    enum { TOUCHPOINTS = 2000, ROUNDS = 20 };
+    struct dl_batch *batch = sample_batch(0);
+    struct dl_counts expected = {{0}}, sum = {{0}};
+    int refused = 0, after = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < TOUCHPOINTS; i++) {
+            char name[24];
+            snprintf(name, sizeof name, "%d", i);
+            struct dl_event event = sample_contact(name, SAMPLE_MS);
+            event.wait_ms = 1000 * round;
+            event.handle_ms = round % 3 == 0 ? DL_ABSENT : 1000 * i;
+            enum dl_status status = dl_batch_add(batch, &event);
+            refused += status == DL_FULL;
+            after += status == DL_OK && refused > 0;
+            if (status == DL_FULL)
+                continue;
+            MUST(status == DL_OK);
+            expected.count[DL_COUNT_CONTACTS]++;
+            expected.count[DL_COUNT_WAIT + dl_histogram_bucket(event.wait_ms)]++;
+            if (event.handle_ms != DL_ABSENT)
+                expected.count[DL_COUNT_HANDLE + dl_histogram_bucket(event.handle_ms)]++;
+        }
+    }
+    ck_assert_int_gt(refused, TOUCHPOINTS);
+    ck_assert_int_gt(after, TOUCHPOINTS); /* those that had room for one more, and those that have their histogram */
+    ck_assert_int_eq(dl_batch_each(batch, sum_in_order, &sum), DL_OK);
+    MUST(sum.count[DL_COUNT_EVENTS] == expected.count[DL_COUNT_CONTACTS]);
+    for (int counter = DL_COUNT_SCALARS; counter < DL_COUNTERS; counter++)
+        MUST(sum.count[counter] == expected.count[counter]);
+    dl_batch_destroy(batch);
+}
+END_TEST
+
+/* More than 16 bits hold, of one bucket and of both kinds of times. */
+START_TEST(many_contacts_within_one_second)
+{
+    enum { EVENTS = 100000 };
+    for (int sign = -1; sign <= 1; sign += 2) {
+        struct dl_batch *batch = sample_batch(0);
+        struct dl_event event = sample_contact("a", SAMPLE_MS);
+        event.sign = sign;
+        event.wait_ms = 5;
+        event.handle_ms = DL_HISTOGRAM_MS_MAX + 1;
+        for (int i = 0; i < EVENTS; i++)
+            add(batch, &event);
+        struct dl_counts sum = {{0}};
+        ck_assert_int_eq(dl_batch_each(batch, sum_in_order, &sum), DL_OK);
+        ck_assert_int_eq(sum.count[DL_COUNT_CONTACTS], sign * EVENTS);
+        ck_assert_int_eq(sum.count[DL_COUNT_HANDLE_MS], sign * EVENTS * (DL_HISTOGRAM_MS_MAX + 1));
+        ck_assert_int_eq(sum.count[DL_COUNT_WAIT + 5], sign * EVENTS);
+        ck_assert_int_eq(sum.count[DL_COUNTERS - 1], sign * EVENTS);
+        ck_assert_uint_eq(dl_batch_tallies(batch), EVENTS / INT16_MAX + 1);
         dl_batch_destroy(batch);
     }
 }
@@ -613,6 +673,8 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, many_within_one_second);
     tcase_add_test(tests, full_at_any_place);
     tcase_add_test(tests, buckets_in_any_order);
+    tcase_add_test(tests, a_histogram_that_finds_no_room);
+    tcase_add_test(tests, many_contacts_within_one_second);
     tcase_add_test(tests, cells_whose_hashes_are_alike_are_two);
 }
 

@@ -1,0 +1,221 @@
+/* Sums instead of branches: which fields an event has no processor can guess. */
+#include "slot.h"
+
+#include <delight/status.h>
+
+#include <assert.h>
+#include <stddef.h>
+#include <string.h>
+
+static_assert(offsetof(struct dl_slot, answer[1]) == DL_SLOT_LINE && offsetof(struct dl_slot, histogram) == 2 * DL_SLOT_LINE
+                  && sizeof(struct dl_slot) == 3 * DL_SLOT_LINE,
+              "an event touches two lines");
+static_assert(DL_COUNTERS - DL_COUNT_SCALARS <= INT16_MAX, "a bucket leaves room for the sign");
+
+enum { TIME_RETRACTED = 1 << 15 };
+
+/* Where the counters of contacts are: the sums are apart. */
+enum contact {
+    CONTACTS, ANSWERED, ABANDONED, SL_ANSWERED, SL_ABANDONED, SL_ANSWERED_WITHIN, SL_ABANDONED_WITHIN, SL_ABANDONED_SHORT,
+    WAIT_N, HANDLE_N, FCR_N, FCR_YES, FCR_NET_N, FCR_NET_YES
+};
+enum complaint { OPENED, CLOSED, RECOVERY_N, RECOVERY_YES, RECOVERY_DURATION_N };
+
+/* Within DL_SLOT_LOAD_MAX. */
+static void add(int16_t *count, int sign, bool wanted)
+{
+    *count = (int16_t)(*count + sign * (int)wanted);
+}
+
+/* Without an answer nothing is added, to any of them. */
+static void count_answer(struct dl_slot *slot, int first, int answer, int lowest, int highest, int sign)
+{
+    DL_ASSERT(answer == DL_ABSENT || (answer >= lowest && answer <= highest));
+    bool told = answer != DL_ABSENT;
+    add(&slot->answer[told ? first - DL_COUNT_NPS + answer - lowest : 0], sign, told);
+}
+
+static void count_kano(struct dl_slot *slot, const struct dl_kano_answer *answer, int sign)
+{
+    DL_ASSERT(answer->category < DL_KANO_CATEGORIES);
+    add(&slot->kano[answer->category], sign, true);
+}
+
+static void count_survey(struct dl_slot *slot, const struct dl_event *event)
+{
+    count_answer(slot, DL_COUNT_NPS, event->nps, 0, 10, event->sign);
+    count_answer(slot, DL_COUNT_CSAT, event->csat, 1, 10, event->sign);
+    count_answer(slot, DL_COUNT_CES, event->ces, 1, 7, event->sign);
+    count_answer(slot, DL_COUNT_EXPECTATION, event->expectation, 1, 5, event->sign);
+    for (int i = 0; i < event->kano_count; i++)
+        count_kano(slot, &event->kano[i], event->sign);
+}
+
+static void add_times(struct dl_slot_histogram *histogram, const uint16_t *time, int times)
+{
+    for (int i = 0; i < times; i++) {
+        int16_t *count = &histogram->count[time[i] & ~TIME_RETRACTED];
+        *count = (int16_t)(*count + (time[i] & TIME_RETRACTED ? -1 : 1));
+    }
+}
+
+/* All but two go into the histogram: so many there always are where there is no room for two more. */
+static void make_room(struct dl_slot *slot)
+{
+    enum { GOING = DL_SLOT_TIMES - 2 };
+    add_times(slot->histogram, slot->time, GOING);
+    memcpy(slot->time, slot->time + GOING, 2 * sizeof slot->time[0]);
+    slot->times = (uint16_t)(slot->times - GOING);
+}
+
+/* There is room for two. */
+static void note_time(struct dl_slot *slot, int first, int64_t value_ms, int sign)
+{
+    bool told = value_ms != DL_ABSENT;
+    int bucket = first - DL_COUNT_SCALARS + dl_histogram_bucket(told ? value_ms : 0);
+    slot->time[slot->times] = (uint16_t)(bucket | (sign < 0 ? TIME_RETRACTED : 0));
+    slot->times = (uint16_t)(slot->times + told);
+}
+
+static void count_contact(struct dl_slot *slot, const struct dl_event *event, const struct dl_slot_limits *limits)
+{
+    bool waited = event->wait_ms != DL_ABSENT, handled = event->handle_ms != DL_ABSENT;
+    bool answered = event->outcome == DL_OUTCOME_ANSWERED, abandoned = event->outcome == DL_OUTCOME_ABANDONED;
+    bool within = waited & (event->wait_ms <= limits->service_level_threshold_ms);
+    bool is_short = waited & (event->wait_ms <= limits->short_abandon_ms);
+    bool fcr = event->first_contact != DL_ABSENT, yes = event->first_contact == 1, net = fcr & (event->resolvable != 0);
+    const bool wanted[DL_SLOT_CONTACT_COUNTS] = {
+        [CONTACTS] = true, [ANSWERED] = answered, [ABANDONED] = abandoned, [SL_ANSWERED] = answered & waited,
+        [SL_ABANDONED] = abandoned & waited, [SL_ANSWERED_WITHIN] = answered & within,
+        [SL_ABANDONED_WITHIN] = abandoned & within, [SL_ABANDONED_SHORT] = abandoned & is_short, [WAIT_N] = waited,
+        [HANDLE_N] = handled, [FCR_N] = fcr, [FCR_YES] = yes, [FCR_NET_N] = net, [FCR_NET_YES] = net & yes};
+    for (int i = 0; i < DL_SLOT_CONTACT_COUNTS; i++)
+        add(&slot->contact[i], event->sign, wanted[i]);
+    slot->wait_ms += (answered & waited) ? event->sign * event->wait_ms : 0;
+    slot->handle_ms += handled ? event->sign * event->handle_ms : 0;
+    if (slot->times > DL_SLOT_TIMES - 2)
+        make_room(slot);
+    note_time(slot, DL_COUNT_WAIT, event->wait_ms, event->sign);
+    note_time(slot, DL_COUNT_HANDLE, event->handle_ms, event->sign);
+}
+
+static void count_complaint(struct dl_slot *slot, const struct dl_event *event)
+{
+    DL_ASSERT(event->closed == 0 || event->closed == 1);
+    bool closed = event->closed == 1, told = closed & (event->satisfied != DL_ABSENT);
+    bool lasted = closed & (event->duration_ms != DL_ABSENT);
+    add(&slot->complaint[OPENED], event->sign, !closed);
+    add(&slot->complaint[CLOSED], event->sign, closed);
+    add(&slot->complaint[RECOVERY_N], event->sign, told);
+    add(&slot->complaint[RECOVERY_YES], event->sign, told & (event->satisfied == 1));
+    add(&slot->complaint[RECOVERY_DURATION_N], event->sign, lasted);
+    slot->recovery_ms += lasted ? event->sign * event->duration_ms : 0;
+}
+
+static void count_one(struct dl_slot *slot, int64_t second, int load, int sign)
+{
+    DL_ASSERT(sign == 1 || sign == -1);
+    if (slot->counted == 0 || second < slot->second)
+        slot->second = second;
+    slot->counted++;
+    slot->load = (uint16_t)(slot->load + load);
+    add(&slot->events, sign, true);
+}
+
+void dl_slot_count(struct dl_slot *slot, const struct dl_event *event, int64_t second, const struct dl_slot_limits *limits)
+{
+    count_one(slot, second, dl_slot_load(event), event->sign);
+    DL_ASSERT(event->type < DL_EVENT_TYPES);
+    switch (event->type) {
+    case DL_EVENT_SURVEY:
+        count_survey(slot, event);
+        break;
+    case DL_EVENT_CONTACT:
+        count_contact(slot, event, limits);
+        break;
+    case DL_EVENT_COMPLAINT:
+        count_complaint(slot, event);
+        break;
+    case DL_EVENT_TYPES:
+    default:
+        break;
+    }
+}
+
+void dl_slot_count_answer(struct dl_slot *slot, const struct dl_kano_answer *answer, int64_t second, int sign)
+{
+    count_one(slot, second, 1, sign);
+    count_kano(slot, answer, sign);
+}
+
+static void put(struct dl_slot_counters *out, int counter, int64_t value)
+{
+    out->counter[out->count] = (uint16_t)counter;
+    out->value[out->count] = value;
+    out->count += value != 0;
+}
+
+/* Most are 0: first which are not, without a branch for each. */
+static void put_counts(struct dl_slot_counters *out, int first, const int16_t *count, int counts)
+{
+    uint64_t some = 0;
+    for (int i = 0; i < counts; i++)
+        some |= (uint64_t)(count[i] != 0) << i;
+    for (; some != 0; some &= some - 1) {
+        int at = __builtin_ctzll(some);
+        put(out, first + at, count[at]);
+    }
+}
+
+static void put_histogram(struct dl_slot_counters *out, const struct dl_slot *slot)
+{
+    struct dl_slot_histogram all = *slot->histogram;
+    add_times(&all, slot->time, slot->times);
+    enum { BLOCK = 32 };
+    static_assert((DL_COUNTERS - DL_COUNT_SCALARS) % BLOCK == 0, "whole blocks");
+    for (int at = 0; at < DL_COUNTERS - DL_COUNT_SCALARS; at += BLOCK)
+        put_counts(out, DL_COUNT_SCALARS + at, all.count + at, BLOCK);
+}
+
+/* A few that stand in any order, some of them twice. */
+static void put_times(struct dl_slot_counters *out, const struct dl_slot *slot)
+{
+    int bucket[DL_SLOT_TIMES], value[DL_SLOT_TIMES], count = 0;
+    for (int i = 0; i < slot->times; i++) {
+        int this = slot->time[i] & ~TIME_RETRACTED, at = count;
+        while (at > 0 && bucket[at - 1] > this)
+            at--;
+        bool known = at > 0 && bucket[at - 1] == this;
+        if (known)
+            at--;
+        for (int j = count; j > at && !known; j--) {
+            bucket[j] = bucket[j - 1];
+            value[j] = value[j - 1];
+        }
+        bucket[at] = this;
+        value[at] = (known ? value[at] : 0) + (slot->time[i] & TIME_RETRACTED ? -1 : 1);
+        count += !known;
+    }
+    for (int i = 0; i < count; i++)
+        put(out, DL_COUNT_SCALARS + bucket[i], value[i]);
+}
+
+void dl_slot_read(const struct dl_slot *slot, struct dl_slot_counters *out)
+{
+    out->count = 0;
+    put(out, DL_COUNT_EVENTS, slot->events);
+    put_counts(out, DL_COUNT_NPS, slot->answer, DL_COUNT_KANO - DL_COUNT_NPS);
+    put_counts(out, DL_COUNT_KANO, slot->kano, DL_KANO_CATEGORIES);
+    put_counts(out, DL_COUNT_CONTACTS, slot->contact, DL_COUNT_ASA_MS - DL_COUNT_CONTACTS);
+    put(out, DL_COUNT_ASA_MS, slot->wait_ms);
+    put(out, DL_COUNT_WAIT_N, slot->contact[WAIT_N]);
+    put(out, DL_COUNT_HANDLE_N, slot->contact[HANDLE_N]);
+    put(out, DL_COUNT_HANDLE_MS, slot->handle_ms);
+    put_counts(out, DL_COUNT_FCR_N, slot->contact + FCR_N, DL_COUNT_OPENED - DL_COUNT_FCR_N);
+    put_counts(out, DL_COUNT_OPENED, slot->complaint, DL_SLOT_COMPLAINT_COUNTS);
+    put(out, DL_COUNT_RECOVERY_DURATION_MS, slot->recovery_ms);
+    if (slot->histogram != NULL)
+        put_histogram(out, slot);
+    else
+        put_times(out, slot);
+}

@@ -1,0 +1,78 @@
+/* What a cell counts in one step: three cache lines, of which an event touches one or two.
+ *
+ *   line 0   whose, when, how much │ events, complaints, Kano answers, the first of the other answers
+ *   line 1   the other answers of surveys
+ *   line 2   contacts │ their last waits and handling times, as they came
+ *                          └─► once those have filled their room: a histogram
+ *
+ * Internal to the batch. */
+#pragma once
+
+#include <delight/counter.h>
+#include <delight/event.h>
+
+enum {
+    DL_SLOT_LINE = 64,
+    DL_SLOT_CONTACT_COUNTS = DL_COUNT_OPENED - DL_COUNT_CONTACTS - 2, /* two are sums */
+    DL_SLOT_COMPLAINT_COUNTS = DL_COUNT_RECOVERY_DURATION_MS - DL_COUNT_OPENED,
+    DL_SLOT_TIMES = 6,
+    /* What a slot takes at most, so that 16 bits hold its counts. A step with more of it has more than one. */
+    DL_SLOT_LOAD_MAX = INT16_MAX
+};
+
+struct dl_cell_entry;
+
+/* By counter, from DL_COUNT_WAIT on. */
+struct dl_slot_histogram {
+    int16_t count[DL_COUNTERS - DL_COUNT_SCALARS];
+};
+
+struct dl_slot {
+    struct dl_cell_entry *cell;
+    struct dl_slot *next; /* of the cell */
+    int64_t second;       /* the earliest that was counted in it; while nothing is, any of its step */
+    int64_t recovery_ms;
+    uint16_t counted;     /* events, adds plus retractions; 0 only where an event found no room */
+    uint16_t load;        /* no count of it is larger: an event adds the most that it may add to one */
+    uint16_t times;       /* how many there are */
+    int16_t events;
+    int16_t complaint[DL_SLOT_COMPLAINT_COUNTS];
+    int16_t kano[DL_KANO_CATEGORIES];
+    int16_t answer[DL_COUNT_KANO - DL_COUNT_NPS];
+
+    struct dl_slot_histogram *histogram; /* NULL: none yet */
+    int64_t wait_ms, handle_ms;
+    int16_t contact[DL_SLOT_CONTACT_COUNTS];
+    uint16_t time[DL_SLOT_TIMES]; /* waits and handling times that are not in the histogram yet: bucket, and sign */
+};
+
+/* When what was waited or handled counts. */
+struct dl_slot_limits {
+    int64_t service_level_threshold_ms, short_abandon_ms;
+};
+
+/* The counters that are not 0, ascending. */
+struct dl_slot_counters {
+    uint16_t counter[DL_COUNTERS];
+    int64_t value[DL_COUNTERS];
+    size_t count;
+};
+
+/* The most that the event adds to one counter. To its Kano counters it adds as often as it has answers, to any other once. */
+static inline int dl_slot_load(const struct dl_event *event)
+{
+    return event->type == DL_EVENT_SURVEY && event->kano_count > 1 ? event->kano_count : 1;
+}
+
+/* Whether the event needs a histogram that the slot does not have. */
+static inline bool dl_slot_wants_histogram(const struct dl_slot *slot, const struct dl_event *event)
+{
+    return event->type == DL_EVENT_CONTACT && slot->times > DL_SLOT_TIMES - 2 && slot->histogram == NULL;
+}
+
+/* Counts an event, which is valid (asserted), in the place cell's slot, its Kano answers included; for each of them the
+ * other counts in the feature's. There is room for it: load, histogram. */
+void dl_slot_count(struct dl_slot *slot, const struct dl_event *event, int64_t second, const struct dl_slot_limits *limits);
+void dl_slot_count_answer(struct dl_slot *slot, const struct dl_kano_answer *answer, int64_t second, int sign);
+
+void dl_slot_read(const struct dl_slot *slot, struct dl_slot_counters *out);
