@@ -26,21 +26,18 @@ bool dl_ingest_stopping(const struct dl_ingest *ingest)
 
 /* ---- Partitions ---- */
 
-struct dl_ingest_partition *dl_ingest_partition_at(struct dl_ingest *ingest, uint16_t topic_index, int32_t number)
+struct dl_ingest_partition *dl_ingest_new_partition(struct dl_ingest *ingest, uint16_t topic_index, int32_t number)
 {
-    DL_ASSERT(topic_index < ingest->options.source.topic_count && number >= 0);
     struct dl_ingest_topic *topic = &ingest->topics[topic_index];
     size_t wanted = (size_t)number + 1;
-    if (wanted > topic->partition_count) {
-        struct dl_ingest_partition *grown = realloc(topic->partitions, wanted * sizeof *grown);
-        if (grown == NULL)
-            dl_ingest_out_of_memory(ingest);
-        for (size_t i = topic->partition_count; i < wanted; i++)
-            grown[i] = (struct dl_ingest_partition){.next = -1, .end = -1};
-        topic->partitions = grown;
-        topic->partition_count = wanted;
-    }
-    return &topic->partitions[number];
+    struct dl_ingest_partition *grown = realloc(topic->partitions, wanted * sizeof *grown);
+    if (grown == NULL)
+        dl_ingest_out_of_memory(ingest);
+    for (size_t i = topic->partition_count; i < wanted; i++)
+        grown[i] = (struct dl_ingest_partition){.next = -1, .end = -1};
+    topic->partitions = grown;
+    topic->partition_count = wanted;
+    return &grown[number];
 }
 
 bool dl_ingest_deaf(const struct dl_ingest *ingest)

@@ -40,10 +40,10 @@ struct dl_ingest_place {
 
 /* An accepted event that waits to be counted (ingest_records.c). */
 struct dl_ingest_event {
-    struct dl_event event; /* its names lie in the record */
     struct dl_ingest_place place;
     struct dl_dedupe_mark mark;
     bool warm_up; /* only looked at for duplicates */
+    struct dl_event event; /* its names lie in the record. Last, as most of it is not used */
 };
 
 struct dl_ingest {
@@ -53,8 +53,7 @@ struct dl_ingest {
     struct dl_decoder *decoder;
     struct dl_ingest_topic *topics;
     struct dl_batch *open;
-    struct dl_ingest_event waiting[DL_INGEST_WAITING]; /* a ring; none between polls */
-    unsigned waiting_first, waiting_count;
+    unsigned waiting_first, waiting_count; /* a ring of `waiting`; none between polls */
     int64_t delivered_reported; /* dead letters */
     int64_t handed_ms;          /* when the last batch was handed over */
     int64_t settle_ms;          /* not before this is ingest held up for dead letters again */
@@ -82,6 +81,8 @@ struct dl_ingest {
     atomic_bool stop, stop_on_data_loss;
     atomic_int_fast64_t batch_interval_ms;
     atomic_bool ended;
+
+    struct dl_ingest_event waiting[DL_INGEST_WAITING]; /* last: what each record needs of the others lies together */
 };
 
 /* ---- ingest.c ---- */
@@ -97,7 +98,15 @@ void dl_ingest_open_batch(struct dl_ingest *ingest);
 void dl_ingest_hand_over_or_wait(struct dl_ingest *ingest);
 /* For dead letters or for the loop, whichever is in the way. */
 void dl_ingest_wait_a_little(struct dl_ingest *ingest);
-struct dl_ingest_partition *dl_ingest_partition_at(struct dl_ingest *ingest, uint16_t topic, int32_t number);
+struct dl_ingest_partition *dl_ingest_new_partition(struct dl_ingest *ingest, uint16_t topic, int32_t number);
+
+static inline struct dl_ingest_partition *dl_ingest_partition_at(struct dl_ingest *ingest, uint16_t topic, int32_t number)
+{
+    DL_ASSERT(topic < ingest->options.source.topic_count && number >= 0);
+    return (size_t)number < ingest->topics[topic].partition_count ? &ingest->topics[topic].partitions[number]
+                                                                  : dl_ingest_new_partition(ingest, topic, number);
+}
+
 /* The open batch has [from, next) of the partition; from matters where it had nothing of it. */
 void dl_ingest_cover(struct dl_ingest *ingest, struct dl_ingest_partition *partition, uint16_t topic, int32_t number,
                      int64_t from, int64_t next, int64_t end);
