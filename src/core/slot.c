@@ -11,6 +11,7 @@ static_assert(offsetof(struct dl_slot, answer[1]) == DL_SLOT_LINE && offsetof(st
                   && sizeof(struct dl_slot) == 3 * DL_SLOT_LINE,
               "an event touches two lines");
 static_assert(DL_COUNTERS - DL_COUNT_SCALARS <= INT16_MAX, "a bucket leaves room for the sign");
+static_assert((DL_COUNTERS - DL_COUNT_SCALARS) / DL_HISTOGRAM_BLOCK <= 64, "a bit for each block");
 
 enum { TIME_RETRACTED = 1 << 15 };
 
@@ -35,14 +36,21 @@ static void count_answer(struct dl_slot *slot, int first, int answer, int lowest
     add(&slot->answer[told ? first - DL_COUNT_NPS + answer - lowest : 0], sign, told);
 }
 
+static void note_kind(struct dl_slot *slot, enum dl_slot_kind kind)
+{
+    slot->kinds = (uint8_t)(slot->kinds | (unsigned)kind);
+}
+
 static void count_kano(struct dl_slot *slot, const struct dl_kano_answer *answer, int sign)
 {
     DL_ASSERT(answer->category < DL_KANO_CATEGORIES);
     add(&slot->kano[answer->category], sign, true);
+    note_kind(slot, DL_SLOT_KANO);
 }
 
 static void count_survey(struct dl_slot *slot, const struct dl_event *event)
 {
+    note_kind(slot, DL_SLOT_SURVEYS);
     count_answer(slot, DL_COUNT_NPS, event->nps, 0, 10, event->sign);
     count_answer(slot, DL_COUNT_CSAT, event->csat, 1, 10, event->sign);
     count_answer(slot, DL_COUNT_CES, event->ces, 1, 7, event->sign);
@@ -54,8 +62,9 @@ static void count_survey(struct dl_slot *slot, const struct dl_event *event)
 static void add_times(struct dl_slot_histogram *histogram, const uint16_t *time, int times)
 {
     for (int i = 0; i < times; i++) {
-        int16_t *count = &histogram->count[time[i] & ~TIME_RETRACTED];
-        *count = (int16_t)(*count + (time[i] & TIME_RETRACTED ? -1 : 1));
+        unsigned bucket = time[i] & ~(unsigned)TIME_RETRACTED;
+        add(&histogram->count[bucket], time[i] & TIME_RETRACTED ? -1 : 1, true);
+        histogram->blocks |= UINT64_C(1) << bucket / DL_HISTOGRAM_BLOCK;
     }
 }
 
@@ -65,7 +74,7 @@ static void make_room(struct dl_slot *slot)
     enum { GOING = DL_SLOT_TIMES - 2 };
     add_times(slot->histogram, slot->time, GOING);
     memcpy(slot->time, slot->time + GOING, 2 * sizeof slot->time[0]);
-    slot->times = (uint16_t)(slot->times - GOING);
+    slot->times = (uint8_t)(slot->times - GOING);
 }
 
 /* There is room for two. */
@@ -74,7 +83,7 @@ static void note_time(struct dl_slot *slot, int first, int64_t value_ms, int sig
     bool told = value_ms != DL_ABSENT;
     int bucket = first - DL_COUNT_SCALARS + dl_histogram_bucket(told ? value_ms : 0);
     slot->time[slot->times] = (uint16_t)(bucket | (sign < 0 ? TIME_RETRACTED : 0));
-    slot->times = (uint16_t)(slot->times + told);
+    slot->times = (uint8_t)(slot->times + told);
 }
 
 static void count_contact(struct dl_slot *slot, const struct dl_event *event, const struct dl_slot_limits *limits)
@@ -91,6 +100,7 @@ static void count_contact(struct dl_slot *slot, const struct dl_event *event, co
         [HANDLE_N] = handled, [FCR_N] = fcr, [FCR_YES] = yes, [FCR_NET_N] = net, [FCR_NET_YES] = net & yes};
     for (int i = 0; i < DL_SLOT_CONTACT_COUNTS; i++)
         add(&slot->contact[i], event->sign, wanted[i]);
+    note_kind(slot, DL_SLOT_CONTACTS);
     slot->wait_ms += (answered & waited) ? event->sign * event->wait_ms : 0;
     slot->handle_ms += handled ? event->sign * event->handle_ms : 0;
     if (slot->times > DL_SLOT_TIMES - 2)
@@ -104,6 +114,7 @@ static void count_complaint(struct dl_slot *slot, const struct dl_event *event)
     DL_ASSERT(event->closed == 0 || event->closed == 1);
     bool closed = event->closed == 1, told = closed & (event->satisfied != DL_ABSENT);
     bool lasted = closed & (event->duration_ms != DL_ABSENT);
+    note_kind(slot, DL_SLOT_COMPLAINTS);
     add(&slot->complaint[OPENED], event->sign, !closed);
     add(&slot->complaint[CLOSED], event->sign, closed);
     add(&slot->complaint[RECOVERY_N], event->sign, told);
@@ -124,8 +135,8 @@ static void count_one(struct dl_slot *slot, int64_t second, int load, int sign)
 
 void dl_slot_count(struct dl_slot *slot, const struct dl_event *event, int64_t second, const struct dl_slot_limits *limits)
 {
-    count_one(slot, second, dl_slot_load(event), event->sign);
     DL_ASSERT(event->type < DL_EVENT_TYPES);
+    count_one(slot, second, dl_slot_load(event), event->sign);
     switch (event->type) {
     case DL_EVENT_SURVEY:
         count_survey(slot, event);
@@ -171,10 +182,10 @@ static void put_histogram(struct dl_slot_counters *out, const struct dl_slot *sl
 {
     struct dl_slot_histogram all = *slot->histogram;
     add_times(&all, slot->time, slot->times);
-    enum { BLOCK = 32 };
-    static_assert((DL_COUNTERS - DL_COUNT_SCALARS) % BLOCK == 0, "whole blocks");
-    for (int at = 0; at < DL_COUNTERS - DL_COUNT_SCALARS; at += BLOCK)
-        put_counts(out, DL_COUNT_SCALARS + at, all.count + at, BLOCK);
+    for (uint64_t left = all.blocks; left != 0; left &= left - 1) {
+        int at = __builtin_ctzll(left) * DL_HISTOGRAM_BLOCK;
+        put_counts(out, DL_COUNT_SCALARS + at, all.count + at, DL_HISTOGRAM_BLOCK);
+    }
 }
 
 /* A few that stand in any order, some of them twice. */
@@ -200,20 +211,34 @@ static void put_times(struct dl_slot_counters *out, const struct dl_slot *slot)
         put(out, DL_COUNT_SCALARS + bucket[i], value[i]);
 }
 
-void dl_slot_read(const struct dl_slot *slot, struct dl_slot_counters *out)
+static void put_contacts(struct dl_slot_counters *out, const struct dl_slot *slot)
 {
-    out->count = 0;
-    put(out, DL_COUNT_EVENTS, slot->events);
-    put_counts(out, DL_COUNT_NPS, slot->answer, DL_COUNT_KANO - DL_COUNT_NPS);
-    put_counts(out, DL_COUNT_KANO, slot->kano, DL_KANO_CATEGORIES);
     put_counts(out, DL_COUNT_CONTACTS, slot->contact, DL_COUNT_ASA_MS - DL_COUNT_CONTACTS);
     put(out, DL_COUNT_ASA_MS, slot->wait_ms);
     put(out, DL_COUNT_WAIT_N, slot->contact[WAIT_N]);
     put(out, DL_COUNT_HANDLE_N, slot->contact[HANDLE_N]);
     put(out, DL_COUNT_HANDLE_MS, slot->handle_ms);
     put_counts(out, DL_COUNT_FCR_N, slot->contact + FCR_N, DL_COUNT_OPENED - DL_COUNT_FCR_N);
+}
+
+static void put_complaints(struct dl_slot_counters *out, const struct dl_slot *slot)
+{
     put_counts(out, DL_COUNT_OPENED, slot->complaint, DL_SLOT_COMPLAINT_COUNTS);
     put(out, DL_COUNT_RECOVERY_DURATION_MS, slot->recovery_ms);
+}
+
+void dl_slot_read(const struct dl_slot *slot, struct dl_slot_counters *out)
+{
+    out->count = 0;
+    put(out, DL_COUNT_EVENTS, slot->events);
+    if (slot->kinds & DL_SLOT_SURVEYS)
+        put_counts(out, DL_COUNT_NPS, slot->answer, DL_COUNT_KANO - DL_COUNT_NPS);
+    if (slot->kinds & DL_SLOT_KANO)
+        put_counts(out, DL_COUNT_KANO, slot->kano, DL_KANO_CATEGORIES);
+    if (slot->kinds & DL_SLOT_CONTACTS)
+        put_contacts(out, slot);
+    if (slot->kinds & DL_SLOT_COMPLAINTS)
+        put_complaints(out, slot);
     if (slot->histogram != NULL)
         put_histogram(out, slot);
     else

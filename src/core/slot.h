@@ -20,10 +20,14 @@ enum {
     DL_SLOT_LOAD_MAX = INT16_MAX
 };
 
+/* Bits: which parts of a slot there is anything in. */
+enum dl_slot_kind { DL_SLOT_SURVEYS = 1, DL_SLOT_KANO = 2, DL_SLOT_CONTACTS = 4, DL_SLOT_COMPLAINTS = 8 };
+
 struct dl_cell_entry;
 
-/* By counter, from DL_COUNT_WAIT on. */
+/* By counter, from DL_COUNT_WAIT on, and in which blocks of eight there may be one that is not 0: bits. */
 struct dl_slot_histogram {
+    uint64_t blocks;
     int16_t count[DL_COUNTERS - DL_COUNT_SCALARS];
 };
 
@@ -34,7 +38,8 @@ struct dl_slot {
     int64_t recovery_ms;
     uint16_t counted;     /* events, adds plus retractions; 0 only where an event found no room */
     uint16_t load;        /* no count of it is larger: an event adds the most that it may add to one */
-    uint16_t times;       /* how many there are */
+    uint8_t times;        /* how many there are */
+    uint8_t kinds;        /* what there is: enum dl_slot_kind */
     int16_t events;
     int16_t complaint[DL_SLOT_COMPLAINT_COUNTS];
     int16_t kano[DL_KANO_CATEGORIES];
