@@ -18,7 +18,7 @@
  * A bucket reads as its lower end plus half its width, at most 24 h (buckets of
  * width 1 read exactly), so the error is at most 1/16 and order is kept. */
 enum {
-    DL_HISTOGRAM_BLOCK = 8,    /* buckets of an octave; also the block size of a batch */
+    DL_HISTOGRAM_BLOCK = 8,    /* buckets of an octave */
     DL_HISTOGRAM_BLOCKS = 26,
     DL_HISTOGRAM_BUCKETS = DL_HISTOGRAM_BLOCK * DL_HISTOGRAM_BLOCKS
 };

@@ -30,6 +30,7 @@ struct dl_ingest_partition *dl_ingest_new_partition(struct dl_ingest *ingest, ui
 {
     struct dl_ingest_topic *topic = &ingest->topics[topic_index];
     size_t wanted = (size_t)number + 1;
+    DL_ASSERT(wanted > topic->partition_count);
     struct dl_ingest_partition *grown = realloc(topic->partitions, wanted * sizeof *grown);
     if (grown == NULL)
         dl_ingest_out_of_memory(ingest);

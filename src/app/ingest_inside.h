@@ -53,7 +53,7 @@ struct dl_ingest {
     struct dl_decoder *decoder;
     struct dl_ingest_topic *topics;
     struct dl_batch *open;
-    unsigned waiting_first, waiting_count; /* a ring of `waiting`; none between polls */
+    unsigned waiting_first, waiting_count; /* where the ring `waiting` begins, and what it holds; none between polls */
     int64_t delivered_reported; /* dead letters */
     int64_t handed_ms;          /* when the last batch was handed over */
     int64_t settle_ms;          /* not before this is ingest held up for dead letters again */
@@ -98,6 +98,7 @@ void dl_ingest_open_batch(struct dl_ingest *ingest);
 void dl_ingest_hand_over_or_wait(struct dl_ingest *ingest);
 /* For dead letters or for the loop, whichever is in the way. */
 void dl_ingest_wait_a_little(struct dl_ingest *ingest);
+/* One that there is not yet. */
 struct dl_ingest_partition *dl_ingest_new_partition(struct dl_ingest *ingest, uint16_t topic, int32_t number);
 
 static inline struct dl_ingest_partition *dl_ingest_partition_at(struct dl_ingest *ingest, uint16_t topic, int32_t number)

@@ -114,8 +114,8 @@ enum dl_status dl_batch_add(struct dl_batch *batch, const struct dl_event *event
     int answers = event->type == DL_EVENT_SURVEY ? event->kano_count : 0;
     DL_ASSERT(answers <= DL_KANO_ANSWERS_MAX);
     enum dl_status status = find_place(batch, event, second, &place);
-    if (status == DL_OK && dl_slot_wants_histogram(place, event))
-        status = dl_cells_histogram(&batch->cells, place);
+    if (status == DL_OK)
+        status = dl_cells_give(&batch->cells, place, event);
     if (status == DL_OK && answers > 0)
         status = find_features(batch, event, second, features);
     if (status != DL_OK)

@@ -177,12 +177,20 @@ enum dl_status dl_cells_slot(struct dl_cells *cells, struct dl_cell_entry *cell,
     return add_slot(cells, cell, second, start, hash, out);
 }
 
-enum dl_status dl_cells_histogram(struct dl_cells *cells, struct dl_slot *slot)
+enum dl_status dl_cells_give(struct dl_cells *cells, struct dl_slot *slot, const struct dl_event *event)
 {
+    enum dl_slot_want want = dl_slot_wants(slot, event);
+    if (want == DL_SLOT_WANTS_NOTHING)
+        return DL_OK;
     void *memory;
     uint32_t reference;
-    enum dl_status status = dl_arena_take(&cells->arena, sizeof *slot->histogram, &memory, &reference);
-    if (status == DL_OK)
-        slot->histogram = memory;
-    return status;
+    size_t bytes = want == DL_SLOT_WANTS_MORE ? sizeof(struct dl_slot_more) : sizeof(struct dl_slot_histogram);
+    enum dl_status status = dl_arena_take(&cells->arena, bytes, &memory, &reference);
+    if (status != DL_OK)
+        return status;
+    if (want == DL_SLOT_WANTS_MORE)
+        dl_slot_give_more(slot, memory);
+    else
+        dl_slot_give_histogram(slot, memory);
+    return DL_OK;
 }

@@ -2,7 +2,7 @@
  * Internal to the batch.
  *
  *   cell ─► slot (a step) ─► slot …
- *     │       └─► histogram of its waits and handling times, where they are more than a few
+ *     │       └─► its waits and handling times, where they are more than a few
  *     ▼
  *   cell …
  */
@@ -52,5 +52,5 @@ DL_MUST_USE enum dl_status dl_cells_find(struct dl_cells *cells, const struct dl
 /* The one of the second's step that takes as much more. */
 DL_MUST_USE enum dl_status dl_cells_slot(struct dl_cells *cells, struct dl_cell_entry *cell, int64_t second, int load,
                                          struct dl_slot **slot);
-/* Gives the slot one, empty. */
-DL_MUST_USE enum dl_status dl_cells_histogram(struct dl_cells *cells, struct dl_slot *slot);
+/* Gives the slot what it wants before the event is counted. */
+DL_MUST_USE enum dl_status dl_cells_give(struct dl_cells *cells, struct dl_slot *slot, const struct dl_event *event);

@@ -7,9 +7,10 @@
 #include <stddef.h>
 #include <string.h>
 
-static_assert(offsetof(struct dl_slot, answer[1]) == DL_SLOT_LINE && offsetof(struct dl_slot, histogram) == 2 * DL_SLOT_LINE
-                  && sizeof(struct dl_slot) == 3 * DL_SLOT_LINE,
-              "an event touches two lines");
+static_assert(offsetof(struct dl_slot, answer[1]) == DL_SLOT_LINE && offsetof(struct dl_slot, more) == 2 * DL_SLOT_LINE
+                  && sizeof(struct dl_slot) == 3 * DL_SLOT_LINE && sizeof(struct dl_slot_more) == DL_SLOT_LINE,
+              "an event touches two of its lines, and times go to one");
+static_assert(DL_SLOT_TIMES_GOING >= 2 && DL_SLOT_TIMES_GOING <= DL_SLOT_TIMES - 1, "then there is room for two");
 static_assert(DL_COUNTERS - DL_COUNT_SCALARS <= INT16_MAX, "a bucket leaves room for the sign");
 static_assert((DL_COUNTERS - DL_COUNT_SCALARS) / DL_HISTOGRAM_BLOCK <= 64, "a bit for each block");
 
@@ -21,6 +22,11 @@ enum contact {
     WAIT_N, HANDLE_N, FCR_N, FCR_YES, FCR_NET_N, FCR_NET_YES
 };
 enum complaint { OPENED, CLOSED, RECOVERY_N, RECOVERY_YES, RECOVERY_DURATION_N };
+static_assert(FCR_NET_YES + 1 == DL_SLOT_CONTACT_COUNTS && RECOVERY_DURATION_N + 1 == DL_SLOT_COMPLAINT_COUNTS,
+              "all of them");
+static_assert(DL_COUNT_CONTACTS + SL_ABANDONED_SHORT == DL_COUNT_SL_ABANDONED_SHORT && DL_COUNT_FCR_N + (FCR_NET_YES - FCR_N)
+                  == DL_COUNT_FCR_NET_YES && DL_COUNT_OPENED + RECOVERY_DURATION_N == DL_COUNT_RECOVERY_DURATION_N,
+              "in the order of the counters");
 
 /* Within DL_SLOT_LOAD_MAX. */
 static void add(int16_t *count, int sign, bool wanted)
@@ -59,22 +65,39 @@ static void count_survey(struct dl_slot *slot, const struct dl_event *event)
         count_kano(slot, &event->kano[i], event->sign);
 }
 
-static void add_times(struct dl_slot_histogram *histogram, const uint16_t *time, int times)
+static void to_histogram(struct dl_slot_histogram *histogram, const uint16_t *time, int times)
 {
     for (int i = 0; i < times; i++) {
         unsigned bucket = time[i] & ~(unsigned)TIME_RETRACTED;
-        add(&histogram->count[bucket], time[i] & TIME_RETRACTED ? -1 : 1, true);
         histogram->blocks |= UINT64_C(1) << bucket / DL_HISTOGRAM_BLOCK;
+        add(&histogram->count[bucket], time[i] & TIME_RETRACTED ? -1 : 1, true);
     }
 }
 
-/* All but two go into the histogram: so many there always are where there is no room for two more. */
-static void make_room(struct dl_slot *slot)
+void dl_slot_give_more(struct dl_slot *slot, struct dl_slot_more *more)
 {
-    enum { GOING = DL_SLOT_TIMES - 2 };
-    add_times(slot->histogram, slot->time, GOING);
-    memcpy(slot->time, slot->time + GOING, 2 * sizeof slot->time[0]);
-    slot->times = (uint8_t)(slot->times - GOING);
+    slot->more = more;
+}
+
+void dl_slot_give_histogram(struct dl_slot *slot, struct dl_slot_histogram *histogram)
+{
+    to_histogram(histogram, slot->more->time, slot->more->times);
+    slot->more->times = 0;
+    slot->more->histogram = histogram;
+}
+
+/* The first four go: there are five or six. */
+static void send_times(struct dl_slot *slot)
+{
+    struct dl_slot_more *more = slot->more;
+    if (more->histogram != NULL) {
+        to_histogram(more->histogram, slot->time, DL_SLOT_TIMES_GOING);
+    } else {
+        memcpy(more->time + more->times, slot->time, DL_SLOT_TIMES_GOING * sizeof slot->time[0]);
+        more->times += DL_SLOT_TIMES_GOING;
+    }
+    memcpy(slot->time, slot->time + DL_SLOT_TIMES_GOING, (DL_SLOT_TIMES - DL_SLOT_TIMES_GOING) * sizeof slot->time[0]);
+    slot->times = (uint8_t)(slot->times - DL_SLOT_TIMES_GOING);
 }
 
 /* There is room for two. */
@@ -103,8 +126,8 @@ static void count_contact(struct dl_slot *slot, const struct dl_event *event, co
     note_kind(slot, DL_SLOT_CONTACTS);
     slot->wait_ms += (answered & waited) ? event->sign * event->wait_ms : 0;
     slot->handle_ms += handled ? event->sign * event->handle_ms : 0;
-    if (slot->times > DL_SLOT_TIMES - 2)
-        make_room(slot);
+    if (dl_slot_times_full(slot))
+        send_times(slot);
     note_time(slot, DL_COUNT_WAIT, event->wait_ms, event->sign);
     note_time(slot, DL_COUNT_HANDLE, event->handle_ms, event->sign);
 }
@@ -178,37 +201,18 @@ static void put_counts(struct dl_slot_counters *out, int first, const int16_t *c
     }
 }
 
-static void put_histogram(struct dl_slot_counters *out, const struct dl_slot *slot)
+static void put_times(struct dl_slot_counters *out, const struct dl_slot *slot)
 {
-    struct dl_slot_histogram all = *slot->histogram;
-    add_times(&all, slot->time, slot->times);
+    struct dl_slot_histogram all = {.blocks = 0};
+    if (slot->more != NULL && slot->more->histogram != NULL)
+        all = *slot->more->histogram;
+    else if (slot->more != NULL)
+        to_histogram(&all, slot->more->time, slot->more->times);
+    to_histogram(&all, slot->time, slot->times);
     for (uint64_t left = all.blocks; left != 0; left &= left - 1) {
         int at = __builtin_ctzll(left) * DL_HISTOGRAM_BLOCK;
         put_counts(out, DL_COUNT_SCALARS + at, all.count + at, DL_HISTOGRAM_BLOCK);
     }
-}
-
-/* A few that stand in any order, some of them twice. */
-static void put_times(struct dl_slot_counters *out, const struct dl_slot *slot)
-{
-    int bucket[DL_SLOT_TIMES], value[DL_SLOT_TIMES], count = 0;
-    for (int i = 0; i < slot->times; i++) {
-        int this = slot->time[i] & ~TIME_RETRACTED, at = count;
-        while (at > 0 && bucket[at - 1] > this)
-            at--;
-        bool known = at > 0 && bucket[at - 1] == this;
-        if (known)
-            at--;
-        for (int j = count; j > at && !known; j--) {
-            bucket[j] = bucket[j - 1];
-            value[j] = value[j - 1];
-        }
-        bucket[at] = this;
-        value[at] = (known ? value[at] : 0) + (slot->time[i] & TIME_RETRACTED ? -1 : 1);
-        count += !known;
-    }
-    for (int i = 0; i < count; i++)
-        put(out, DL_COUNT_SCALARS + bucket[i], value[i]);
 }
 
 static void put_contacts(struct dl_slot_counters *out, const struct dl_slot *slot)
@@ -239,8 +243,6 @@ void dl_slot_read(const struct dl_slot *slot, struct dl_slot_counters *out)
         put_contacts(out, slot);
     if (slot->kinds & DL_SLOT_COMPLAINTS)
         put_complaints(out, slot);
-    if (slot->histogram != NULL)
-        put_histogram(out, slot);
-    else
+    if (slot->kinds & DL_SLOT_CONTACTS)
         put_times(out, slot);
 }

@@ -3,7 +3,7 @@
  *   line 0   whose, when, how much │ events, complaints, Kano answers, the first of the other answers
  *   line 1   the other answers of surveys
  *   line 2   contacts │ their last waits and handling times, as they came
- *                          └─► once those have filled their room: a histogram
+ *              └─► a line of more of them, which four at a time go to ─► a histogram, when that is full
  *
  * Internal to the batch. */
 #pragma once
@@ -16,6 +16,8 @@ enum {
     DL_SLOT_CONTACT_COUNTS = DL_COUNT_OPENED - DL_COUNT_CONTACTS - 2, /* two are sums */
     DL_SLOT_COMPLAINT_COUNTS = DL_COUNT_RECOVERY_DURATION_MS - DL_COUNT_OPENED,
     DL_SLOT_TIMES = 6,
+    DL_SLOT_TIMES_GOING = 4, /* at a time */
+    DL_SLOT_MORE_TIMES = 27,
     /* What a slot takes at most, so that 16 bits hold its counts. A step with more of it has more than one. */
     DL_SLOT_LOAD_MAX = INT16_MAX
 };
@@ -25,10 +27,16 @@ enum dl_slot_kind { DL_SLOT_SURVEYS = 1, DL_SLOT_KANO = 2, DL_SLOT_CONTACTS = 4,
 
 struct dl_cell_entry;
 
-/* By counter, from DL_COUNT_WAIT on, and in which blocks of eight there may be one that is not 0: bits. */
+/* By counter, from DL_COUNT_WAIT on. `blocks`: in which eight of them there may be one that is not 0, bits. */
 struct dl_slot_histogram {
     uint64_t blocks;
     int16_t count[DL_COUNTERS - DL_COUNT_SCALARS];
+};
+
+struct dl_slot_more {
+    struct dl_slot_histogram *histogram; /* NULL: none yet. When there is one, all of them are in it */
+    uint16_t times;
+    uint16_t time[DL_SLOT_MORE_TIMES];
 };
 
 struct dl_slot {
@@ -45,10 +53,10 @@ struct dl_slot {
     int16_t kano[DL_KANO_CATEGORIES];
     int16_t answer[DL_COUNT_KANO - DL_COUNT_NPS];
 
-    struct dl_slot_histogram *histogram; /* NULL: none yet */
+    struct dl_slot_more *more; /* NULL: no more times than there are here */
     int64_t wait_ms, handle_ms;
     int16_t contact[DL_SLOT_CONTACT_COUNTS];
-    uint16_t time[DL_SLOT_TIMES]; /* waits and handling times that are not in the histogram yet: bucket, and sign */
+    uint16_t time[DL_SLOT_TIMES]; /* waits and handling times: bucket, and sign */
 };
 
 /* When what was waited or handled counts. */
@@ -69,14 +77,31 @@ static inline int dl_slot_load(const struct dl_event *event)
     return event->type == DL_EVENT_SURVEY && event->kano_count > 1 ? event->kano_count : 1;
 }
 
-/* Whether the event needs a histogram that the slot does not have. */
-static inline bool dl_slot_wants_histogram(const struct dl_slot *slot, const struct dl_event *event)
+/* No room for two, which is what a contact may have: the first of them have to go. */
+static inline bool dl_slot_times_full(const struct dl_slot *slot)
 {
-    return event->type == DL_EVENT_CONTACT && slot->times > DL_SLOT_TIMES - 2 && slot->histogram == NULL;
+    return slot->times > DL_SLOT_TIMES - 2;
 }
 
+/* What the slot has to be given before the event is counted. A contact without times may ask for it as well. */
+enum dl_slot_want { DL_SLOT_WANTS_NOTHING, DL_SLOT_WANTS_MORE, DL_SLOT_WANTS_HISTOGRAM };
+static inline enum dl_slot_want dl_slot_wants(const struct dl_slot *slot, const struct dl_event *event)
+{
+    if (event->type != DL_EVENT_CONTACT || !dl_slot_times_full(slot))
+        return DL_SLOT_WANTS_NOTHING;
+    if (slot->more == NULL)
+        return DL_SLOT_WANTS_MORE;
+    bool full = slot->more->times > DL_SLOT_MORE_TIMES - DL_SLOT_TIMES_GOING;
+    return slot->more->histogram == NULL && full ? DL_SLOT_WANTS_HISTOGRAM : DL_SLOT_WANTS_NOTHING;
+}
+
+/* Zeroed memory, which stays the giver's. */
+void dl_slot_give_more(struct dl_slot *slot, struct dl_slot_more *more);
+void dl_slot_give_histogram(struct dl_slot *slot, struct dl_slot_histogram *histogram);
+
 /* Counts an event, which is valid (asserted), in the place cell's slot, its Kano answers included; for each of them the
- * other counts in the feature's. There is room for it: load, histogram. */
+ * other counts in the feature's. The slot wants
+ * nothing, and has room for the load. */
 void dl_slot_count(struct dl_slot *slot, const struct dl_event *event, int64_t second, const struct dl_slot_limits *limits);
 void dl_slot_count_answer(struct dl_slot *slot, const struct dl_kano_answer *answer, int64_t second, int sign);
 

@@ -69,7 +69,7 @@ START_TEST(arena_stays_in_its_bounds)
             break;
         ck_assert_int_eq(status, DL_OK);
         taken[count].at = at;
-        ck_assert_uint_eq((uintptr_t)at % 8, 0);
+        ck_assert_uint_eq((uintptr_t)at % DL_ARENA_STEP, 0);
         for (size_t i = 0; i < taken[count].bytes; i++)
             MUST(taken[count].at[i] == 0);
         memset(at, count % 255 + 1, taken[count].bytes);
