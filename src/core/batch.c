@@ -151,7 +151,7 @@ static enum dl_status reserve_source(struct dl_batch *batch)
     return dl_table_reserve(&batch->source_table, 1);
 }
 
-/* Where the partition's part is, which was not the last one that was asked for; with `from` if there was none. */
+/* The index of the partition's part; where there is none yet, of a new one that begins at `from`. */
 static enum dl_status find_source(struct dl_batch *batch, uint16_t topic, int32_t partition, int64_t from, uint32_t *out)
 {
     int64_t key[2] = {topic, partition};

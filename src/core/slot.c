@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <string.h>
 
-static_assert(offsetof(struct dl_slot, answer[1]) == DL_SLOT_LINE && offsetof(struct dl_slot, more) == 2 * DL_SLOT_LINE
-                  && sizeof(struct dl_slot) == 3 * DL_SLOT_LINE && sizeof(struct dl_slot_more) == DL_SLOT_LINE,
+static_assert(offsetof(struct dl_slot, answer) < DL_SLOT_LINE && offsetof(struct dl_slot, more) == 2 * DL_SLOT_LINE
+                  && sizeof(struct dl_slot) == 3 * DL_SLOT_LINE && sizeof(struct dl_slot_more) <= DL_SLOT_LINE,
               "an event touches two of its lines, and times go to one");
 static_assert(DL_SLOT_TIMES_GOING >= 2 && DL_SLOT_TIMES_GOING <= DL_SLOT_TIMES - 1, "then there is room for two");
 static_assert(DL_COUNTERS - DL_COUNT_SCALARS <= INT16_MAX, "a bucket leaves room for the sign");

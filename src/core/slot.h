@@ -11,6 +11,8 @@
 #include <delight/counter.h>
 #include <delight/event.h>
 
+#include <stdalign.h>
+
 enum {
     DL_SLOT_LINE = 64,
     DL_SLOT_CONTACT_COUNTS = DL_COUNT_OPENED - DL_COUNT_CONTACTS - 2, /* two are sums */
@@ -53,7 +55,7 @@ struct dl_slot {
     int16_t kano[DL_KANO_CATEGORIES];
     int16_t answer[DL_COUNT_KANO - DL_COUNT_NPS];
 
-    struct dl_slot_more *more; /* NULL: no more times than there are here */
+    alignas(DL_SLOT_LINE) struct dl_slot_more *more; /* NULL: no more times than there are here */
     int64_t wait_ms, handle_ms;
     int16_t contact[DL_SLOT_CONTACT_COUNTS];
     uint16_t time[DL_SLOT_TIMES]; /* waits and handling times: bucket, and sign */
@@ -100,8 +102,7 @@ void dl_slot_give_more(struct dl_slot *slot, struct dl_slot_more *more);
 void dl_slot_give_histogram(struct dl_slot *slot, struct dl_slot_histogram *histogram);
 
 /* Counts an event, which is valid (asserted), in the place cell's slot, its Kano answers included; for each of them the
- * other counts in the feature's. The slot wants
- * nothing, and has room for the load. */
+ * other counts in the feature's. The slot wants nothing, and has room for the load. */
 void dl_slot_count(struct dl_slot *slot, const struct dl_event *event, int64_t second, const struct dl_slot_limits *limits);
 void dl_slot_count_answer(struct dl_slot *slot, const struct dl_kano_answer *answer, int64_t second, int sign);
 
