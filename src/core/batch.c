@@ -20,7 +20,6 @@ enum cell_kind { CELL_PLACE, CELL_FEATURE };
 
 struct dl_batch {
     struct dl_batch_options options;
-    struct dl_slot_limits limits;
     struct dl_cells cells;
     size_t tallies; /* slots that an event was counted in */
 
@@ -42,7 +41,6 @@ struct dl_batch *dl_batch_create(const struct dl_batch_options *options, int64_t
     if (batch == NULL)
         return NULL;
     batch->options = *options;
-    batch->limits = (struct dl_slot_limits){options->service_level_threshold_ms, options->short_abandon_ms};
     batch->cells.arena.bytes_max = options->bytes_max;
     batch->cells.arena.bytes = sizeof *batch;
     batch->cells.seed = dl_hash_seed(batch);
@@ -121,7 +119,7 @@ enum dl_status dl_batch_add(struct dl_batch *batch, const struct dl_event *event
     if (status != DL_OK)
         return status;
     batch->tallies += place->counted == 0;
-    dl_slot_count(place, event, second, &batch->limits);
+    dl_slot_count(place, event, second, &batch->options);
     for (int i = 0; i < answers; i++) {
         batch->tallies += features[i]->counted == 0;
         dl_slot_count_answer(features[i], &event->kano[i], second, event->sign);

@@ -30,6 +30,7 @@ static enum dl_status reserve_entry(struct dl_cells *cells, struct dl_table *tab
     return status;
 }
 
+static_assert(DL_ARENA_STEP % DL_SLOT_LINE == 0, "slots begin where a line does");
 static_assert(DL_CELL_NAMES_MAX * DL_NAME_BLOCKS_MAX <= UINT8_MAX, "their number fits");
 
 /* What is looked for. */

@@ -82,7 +82,6 @@ void dl_slot_give_more(struct dl_slot *slot, struct dl_slot_more *more)
 void dl_slot_give_histogram(struct dl_slot *slot, struct dl_slot_histogram *histogram)
 {
     to_histogram(histogram, slot->more->time, slot->more->times);
-    slot->more->times = 0;
     slot->more->histogram = histogram;
 }
 
@@ -109,12 +108,12 @@ static void note_time(struct dl_slot *slot, int first, int64_t value_ms, int sig
     slot->times = (uint8_t)(slot->times + told);
 }
 
-static void count_contact(struct dl_slot *slot, const struct dl_event *event, const struct dl_slot_limits *limits)
+static void count_contact(struct dl_slot *slot, const struct dl_event *event, const struct dl_batch_options *options)
 {
     bool waited = event->wait_ms != DL_ABSENT, handled = event->handle_ms != DL_ABSENT;
     bool answered = event->outcome == DL_OUTCOME_ANSWERED, abandoned = event->outcome == DL_OUTCOME_ABANDONED;
-    bool within = waited & (event->wait_ms <= limits->service_level_threshold_ms);
-    bool is_short = waited & (event->wait_ms <= limits->short_abandon_ms);
+    bool within = waited & (event->wait_ms <= options->service_level_threshold_ms);
+    bool is_short = waited & (event->wait_ms <= options->short_abandon_ms);
     bool fcr = event->first_contact != DL_ABSENT, yes = event->first_contact == 1, net = fcr & (event->resolvable != 0);
     const bool wanted[DL_SLOT_CONTACT_COUNTS] = {
         [CONTACTS] = true, [ANSWERED] = answered, [ABANDONED] = abandoned, [SL_ANSWERED] = answered & waited,
@@ -156,7 +155,8 @@ static void count_one(struct dl_slot *slot, int64_t second, int load, int sign)
     add(&slot->events, sign, true);
 }
 
-void dl_slot_count(struct dl_slot *slot, const struct dl_event *event, int64_t second, const struct dl_slot_limits *limits)
+void dl_slot_count(struct dl_slot *slot, const struct dl_event *event, int64_t second,
+                   const struct dl_batch_options *options)
 {
     DL_ASSERT(event->type < DL_EVENT_TYPES);
     count_one(slot, second, dl_slot_load(event), event->sign);
@@ -165,7 +165,7 @@ void dl_slot_count(struct dl_slot *slot, const struct dl_event *event, int64_t s
         count_survey(slot, event);
         break;
     case DL_EVENT_CONTACT:
-        count_contact(slot, event, limits);
+        count_contact(slot, event, options);
         break;
     case DL_EVENT_COMPLAINT:
         count_complaint(slot, event);

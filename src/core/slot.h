@@ -8,8 +8,8 @@
  * Internal to the batch. */
 #pragma once
 
+#include <delight/batch.h>
 #include <delight/counter.h>
-#include <delight/event.h>
 
 #include <stdalign.h>
 
@@ -36,8 +36,8 @@ struct dl_slot_histogram {
 };
 
 struct dl_slot_more {
-    struct dl_slot_histogram *histogram; /* NULL: none yet. When there is one, all of them are in it */
-    uint16_t times;
+    struct dl_slot_histogram *histogram; /* NULL: none yet. When there is one, all of them are in it, */
+    uint16_t times;                      /* and these are in no use any more */
     uint16_t time[DL_SLOT_MORE_TIMES];
 };
 
@@ -59,11 +59,6 @@ struct dl_slot {
     int64_t wait_ms, handle_ms;
     int16_t contact[DL_SLOT_CONTACT_COUNTS];
     uint16_t time[DL_SLOT_TIMES]; /* waits and handling times: bucket, and sign */
-};
-
-/* When what was waited or handled counts. */
-struct dl_slot_limits {
-    int64_t service_level_threshold_ms, short_abandon_ms;
 };
 
 /* The counters that are not 0, ascending. */
@@ -103,7 +98,8 @@ void dl_slot_give_histogram(struct dl_slot *slot, struct dl_slot_histogram *hist
 
 /* Counts an event, which is valid (asserted), in the place cell's slot, its Kano answers included; for each of them the
  * other counts in the feature's. The slot wants nothing, and has room for the load. */
-void dl_slot_count(struct dl_slot *slot, const struct dl_event *event, int64_t second, const struct dl_slot_limits *limits);
+void dl_slot_count(struct dl_slot *slot, const struct dl_event *event, int64_t second,
+                   const struct dl_batch_options *options);
 void dl_slot_count_answer(struct dl_slot *slot, const struct dl_kano_answer *answer, int64_t second, int sign);
 
 void dl_slot_read(const struct dl_slot *slot, struct dl_slot_counters *out);

@@ -42,7 +42,7 @@ static struct dl_event draw_complaint(struct random *random)
     return event;
 }
 
-static const struct dl_slot_limits limits = {.service_level_threshold_ms = 20000, .short_abandon_ms = 5000};
+static const struct dl_batch_options options = {.service_level_threshold_ms = 20000, .short_abandon_ms = 5000};
 
 /* Bits by line. */
 static unsigned lines_changed(const struct dl_slot *before, const struct dl_slot *after)
@@ -95,7 +95,7 @@ START_TEST(an_event_changes_two_lines)
             give(&slot, &event, &given);
             const struct dl_slot before = slot;
             const struct given given_before = given;
-            dl_slot_count(&slot, &event, draw_in(&random, 0, 9), &limits);
+            dl_slot_count(&slot, &event, draw_in(&random, 0, 9), &options);
             unsigned changed = lines_changed(&before, &slot);
             MUST((changed & ~allowed[event.type]) == 0);
             if (memcmp(&given, &given_before, sizeof given) != 0)
@@ -125,7 +125,7 @@ START_TEST(a_retraction_takes_all_of_it_away)
             struct dl_event event = i < count ? events[i] : events[2 * count - 1 - i];
             event.sign = i < count ? 1 : -1;
             give(&slot, &event, &given);
-            dl_slot_count(&slot, &event, 0, &limits);
+            dl_slot_count(&slot, &event, 0, &options);
             static struct dl_slot_counters counters;
             dl_slot_read(&slot, &counters);
             for (size_t at = 0; at < counters.count; at++)
